@@ -1,0 +1,100 @@
+"""The attributes of operators, one frozen dataclass per kind that has any.
+
+PAD, MEAN, RESHAPE and the like read paddings, axes and shapes from constant inputs, as in
+TFLite, and have no attributes for them.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+
+class Padding(enum.StrEnum):
+    """How a window meets the border of an image."""
+
+    SAME = "SAME"
+    VALID = "VALID"
+
+
+class Activation(enum.StrEnum):
+    """A fused activation."""
+
+    NONE = "NONE"
+    RELU = "RELU"
+    RELU_N1_TO_1 = "RELU_N1_TO_1"
+    RELU6 = "RELU6"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conv2DAttributes:
+    """CONV_2D."""
+
+    padding: Padding
+    stride_h: int
+    stride_w: int
+    dilation_h: int
+    dilation_w: int
+    activation: Activation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DepthwiseConv2DAttributes:
+    """DEPTHWISE_CONV_2D."""
+
+    padding: Padding
+    stride_h: int
+    stride_w: int
+    dilation_h: int
+    dilation_w: int
+    depth_multiplier: int  # as the file says; 0 means output channels / input channels
+    activation: Activation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FullyConnectedAttributes:
+    """FULLY_CONNECTED."""
+
+    activation: Activation
+    keep_num_dims: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pool2DAttributes:
+    """AVERAGE_POOL_2D and MAX_POOL_2D."""
+
+    padding: Padding
+    stride_h: int
+    stride_w: int
+    filter_h: int
+    filter_w: int
+    activation: Activation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArithmeticAttributes:
+    """ADD and MUL."""
+
+    activation: Activation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConcatenationAttributes:
+    """CONCATENATION."""
+
+    axis: int  # may be negative
+    activation: Activation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeanAttributes:
+    """MEAN."""
+
+    keep_dims: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SoftmaxAttributes:
+    """SOFTMAX, over the last axis."""
+
+    beta: float

@@ -1,0 +1,122 @@
+"""The plan: every decision for one project and one target, ready to render.
+
+The digest of a plan covers its decisions only, never its predictions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from anvil.core.graph import Graph
+    from anvil.core.target import Target
+    from anvil.core.tensor import DType
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Constant:
+    """An array that is known at build time and that one kernel call reads."""
+
+    name: str  # unique within its call: weights, bias, multiplier, shift, table
+    dtype: DType
+    shape: tuple[int, ...]
+    data: bytes  # row-major, little-endian
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KernelCall:
+    """One call of a kernel, as an operator's `lower` asks for it; no variant chosen yet.
+
+    In C: `symbol(&parameters, inputs..., constants..., outputs...)`, with a trailing
+    `scratch` where the chosen variant needs some. An input that is a constant tensor of
+    the graph is passed like any other.
+    """
+
+    op: str  # the folder under kernels/: conv_2d
+    dtype: str  # the dtype that the kernel is listed under: int8
+    parameters: tuple[tuple[str, int | float], ...]  # the fields of its C struct, in order
+    inputs: tuple[int, ...]  # tensor indices
+    constants: tuple[Constant, ...]
+    outputs: tuple[int, ...]  # tensor indices
+    n_macs: int  # multiply-accumulates of one inference, padding not counted out
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variant:
+    """One entry of a kernels.yaml."""
+
+    op: str
+    dtype: str
+    name: str  # direct__scalar: the symbol without its anvil_<op>_<dtype>_
+    symbol: str
+    source: str  # path under kernels/
+    headers: tuple[str, ...]  # paths under kernels/
+    requires: tuple[str, ...]  # ISA features
+    when: str  # predicate over the call's parameters; empty for always
+    scratch_bytes: str  # expression over the same names
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedCall:
+    """A kernel call with the variant that runs it."""
+
+    op_index: int  # of the operator in the imported model
+    op_kind: str  # CONV_2D
+    call: KernelCall
+    variant: Variant
+    scratch_offset: int | None  # bytes into the arena; None without scratch
+    scratch_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Allocation:
+    """Where a computed tensor lies in the arena."""
+
+    tensor: int
+    offset: int  # bytes
+    size_bytes: int
+    first_use: int  # index of the call that first needs it; -1 for graph inputs
+    last_use: int  # index of the last call; the number of calls for graph outputs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejection:
+    """A choice that was not taken, and the predicate that failed."""
+
+    op_index: int
+    choice: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Decisions for one (project, target)."""
+
+    name: str
+    target: Target
+    candidate: str  # float32, int8, int16x8
+    graph: Graph
+    calls: tuple[PlannedCall, ...]  # in execution order
+    allocations: tuple[Allocation, ...]  # by tensor index; aliases share an offset
+    arena_bytes: int
+    arena_lower_bound_bytes: int
+    rejected: tuple[Rejection, ...]
+    model_sha256: str
+
+    def offset_of(self, tensor: int) -> int:
+        """The arena offset of a computed tensor, in bytes."""
+        return next(a.offset for a in self.allocations if a.tensor == tensor)
+
+    @property
+    def weight_bytes(self) -> int:
+        """Bytes of every constant array that the calls read, each counted once."""
+        tensors = {
+            index
+            for planned in self.calls
+            for index in planned.call.inputs
+            if self.graph.tensors[index].is_constant
+        }
+        return sum(len(c.data) for planned in self.calls for c in planned.call.constants) + sum(
+            self.graph.tensors[index].n_bytes for index in tensors
+        )

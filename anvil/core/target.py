@@ -1,0 +1,132 @@
+"""Targets as values: what a profile under targets/ says, units resolved."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Region:
+    """One memory region of a microcontroller."""
+
+    origin: int  # address
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Core:
+    """A processor core, from targets/cores/."""
+
+    name: str  # file name without suffix: cortex-m4f
+    architecture: str  # armv7e-m, armv8-a, x86-64, wasm32
+    features: tuple[str, ...]  # ISA features that kernel variants may require, sorted
+    digest: str  # SHA-256 of the profile's values, positions and comments left out
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Toolchain:
+    """A compiler with its flags, from targets/toolchains/."""
+
+    name: str
+    kind: str  # zig
+    package: str  # the PyPI distribution that carries it
+    version: str
+    compile_flags: tuple[str, ...]  # for every C source, in order
+    link_flags: tuple[str, ...]  # for every link
+    core_flags: tuple[str, ...]  # compile and link, for the target's core
+    digest: str  # SHA-256 of the profile's values
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Console:
+    """How the firmware speaks the framed protocol on the device."""
+
+    kind: str  # uarte
+    base: int  # address of the peripheral
+    tx_pin: int  # port * 32 + pin
+    rx_pin: int
+    baud: int  # bits per second
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Emulator:
+    """What runs the built artifact on the desk."""
+
+    kind: str  # qemu-system-arm, qemu-user, node, native
+    machine: str | None = None  # of qemu-system-arm
+    cpu: str | None = None  # of qemu-user
+    program: str | None = None  # of qemu-user: qemu-aarch64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlatformIO:
+    """What PlatformIO's users know the board as."""
+
+    board: str  # nrf52840_dk
+    registry_platform: str  # nordicnrf52
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """One device: a profile from targets/boards/ with its core and toolchain resolved."""
+
+    name: str
+    board: str  # the board's name for people
+    core: Core
+    toolchain: Toolchain
+    build: str  # platformio, cmake, web
+    artifacts: tuple[str, ...]  # elf, hex, program, library, wasm, ...
+    emulator: Emulator
+    accelerator: str = "none"
+    rtos: str = "none"
+    mcu: str | None = None
+    clock_hz: int | None = None
+    flash: Region | None = None  # None where an operating system gives memory
+    ram: Region | None = None
+    stack_bytes: int | None = None  # reserved for the stack on a microcontroller
+    n_interrupts: int = 0  # external interrupts in the vector table
+    console: Console | None = None
+    platformio: PlatformIO | None = None
+    digest: str  # SHA-256 of the profile's values, core and toolchain included
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Requirements:
+    """What the user asks of one target; None where nothing is asked."""
+
+    max_accuracy_drop: float | None = None  # fraction of the metric
+    max_latency_s: float | None = None
+    max_ram_bytes: int | None = None
+    max_flash_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetRequest:
+    """One entry of anvil.yaml's `targets`, with its profile and effective requirements."""
+
+    target: Target
+    requirements: Requirements
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataFiles:
+    """anvil.yaml's `data`, paths resolved against the project folder."""
+
+    calibration: str | None = None
+    evaluation: str | None = None
+    key_x: str = "x"
+    key_y: str = "y"
+    metric: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Project:
+    """A checked anvil.yaml."""
+
+    name: str  # [a-z][a-z0-9_]*: prefixes C symbols and file names
+    file: str  # anvil.yaml, as named on the command line
+    model: str  # path, resolved against the project folder
+    model_position: tuple[int, int]  # line, column of `model` in the file, for messages
+    data: DataFiles | None
+    optimize: str  # size, balanced, speed
+    targets: tuple[TargetRequest, ...]  # those asked for, in the order asked

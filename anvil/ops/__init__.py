@@ -1,0 +1,1 @@
+"""Operators: shape rule, quantization rule, NumPy reference and lowering, a file each."""

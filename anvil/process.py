@@ -1,0 +1,106 @@
+"""Child processes that end when we do: one process group each, killed whole.
+
+Only build/ and verify/ import this.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+_POLL_S = 0.05
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completed:
+    """How a child ended. `returncode` is negative for a signal, as in subprocess."""
+
+    returncode: int
+    stdout: bytes
+    stderr: bytes
+    timed_out: bool
+
+
+class Cancellation:
+    """A flag that several threads share: once set, every child of theirs is killed."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+
+    def cancel(self) -> None:
+        """Ask every running child to be killed; each `run` then raises KeyboardInterrupt."""
+        self._event.set()
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether `cancel` was called."""
+        return self._event.is_set()
+
+
+def kill_tree(child: subprocess.Popen[bytes]) -> None:
+    """Kill a child and everything in its process group."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        if os.name == "posix":
+            os.killpg(child.pid, signal.SIGKILL)
+        else:
+            child.kill()
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    cwd: Path,
+    environment: Mapping[str, str],
+    stdin: bytes = b"",
+    timeout_s: float,
+    cancellation: Cancellation | None = None,
+) -> Completed:
+    """Run a child to its end, its output kept apart in memory.
+
+    The child leads a process group of its own, so that Ctrl-C reaches it through us alone
+    and a timeout kills its children too. Raises FileNotFoundError or PermissionError where
+    the program cannot be started, KeyboardInterrupt when cancelled.
+    """
+    child = subprocess.Popen(  # noqa: S603  callers pass argument lists, never a shell line
+        list(argv),
+        cwd=cwd,
+        env=dict(environment),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + timeout_s
+    pending: bytes | None = stdin
+    try:
+        while True:
+            try:
+                stdout, stderr = child.communicate(input=pending, timeout=_POLL_S)
+            except subprocess.TimeoutExpired:
+                pending = None  # communicate keeps what it was given
+                if cancellation is not None and cancellation.is_cancelled:
+                    raise KeyboardInterrupt from None
+                if time.monotonic() > deadline:
+                    kill_tree(child)
+                    stdout, stderr = child.communicate()
+                    return Completed(
+                        returncode=child.returncode, stdout=stdout, stderr=stderr, timed_out=True
+                    )
+            else:
+                return Completed(
+                    returncode=child.returncode, stdout=stdout, stderr=stderr, timed_out=False
+                )
+    except BaseException:
+        kill_tree(child)
+        child.communicate()
+        raise
