@@ -1,0 +1,224 @@
+"""The part that every project shares: the model as a C library.
+
+All numbers are computed here; the templates only place them.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import struct
+import textwrap
+from typing import TYPE_CHECKING, Any
+
+from anvil.core.tensor import DType
+from anvil.render.environment import jinja_environment, render
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from anvil.core.plan import Plan, PlannedCall
+    from anvil.core.tensor import Tensor
+
+# Kernels may load whole words from constants whatever their element type.
+_CONSTANT_ALIGNMENT = 16
+_ARENA_ALIGNMENT = 16
+
+_STRUCT_FORMAT = {
+    DType.INT8: "b",
+    DType.UINT8: "B",
+    DType.INT16: "h",
+    DType.INT32: "i",
+    DType.INT64: "q",
+    DType.FLOAT32: "f",
+    DType.FLOAT64: "d",
+    DType.BOOL: "?",
+}
+_INT32_MIN = -(2**31)
+
+
+def float_literal(value: float) -> str:
+    """A C99 hexadecimal literal that is exactly the float32 `value`."""
+    return f"{value.hex()}f"
+
+
+def _integer_literal(value: int) -> str:
+    # -2147483648 is a unary minus on a number that does not fit an int.
+    return f"({value + 1} - 1)" if value == _INT32_MIN else str(value)
+
+
+def _literal(value: float) -> str:
+    return float_literal(value) if isinstance(value, float) else _integer_literal(value)
+
+
+def _array_lines(dtype: DType, data: bytes) -> list[str]:
+    count = len(data) // dtype.n_bytes
+    values = struct.unpack(f"<{count}{_STRUCT_FORMAT[dtype]}", data)
+    if dtype in {DType.FLOAT32, DType.FLOAT64}:
+        words = [float_literal(value) for value in values]
+    else:
+        words = [_integer_literal(int(value)) for value in values]
+    return textwrap.wrap(", ".join(words) + ",", width=92, break_on_hyphens=False)
+
+
+def _port(name: str, role: str, index: int, tensor: Tensor, offset: int) -> dict[str, Any]:
+    quantization = tensor.quantization
+    return {
+        "role": role,
+        "index": index,
+        "tensor_name": _comment(tensor.name),
+        "dtype": tensor.dtype.value,
+        "meaning": "" if quantization is None else ", real = SCALE * (q - ZERO_POINT)",
+        "macro": f"{name}_{role}{index}".upper(),
+        "type_name": f"{name}_{role}{index}_t",
+        "c_type": tensor.dtype.c_type,
+        "shape": tensor.shape,
+        "shape_initializer": "{" + ", ".join(map(str, tensor.shape or (1,))) + "}",
+        "n_elements": tensor.n_elements,
+        "n_bytes": tensor.n_bytes,
+        "quantized": quantization is not None,
+        "scale": None if quantization is None else float_literal(quantization.scale),
+        "zero_point": None if quantization is None else quantization.zero_point,
+        "offset": offset,
+    }
+
+
+def _comment(text: str) -> str:
+    """Text from a model, made safe inside a C comment."""
+    return "".join(c if c.isprintable() and c.isascii() else "?" for c in text).replace("*/", "* /")
+
+
+def ports(plan: Plan) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Template values of the model's inputs and outputs."""
+    graph = plan.graph
+
+    def listed(role: str, indices: Iterable[int]) -> list[dict[str, Any]]:
+        return [
+            _port(plan.name, role, i, graph.tensors[tensor], plan.offset_of(tensor))
+            for i, tensor in enumerate(indices)
+        ]
+
+    return listed("input", graph.inputs), listed("output", graph.outputs)
+
+
+def _constants(plan: Plan) -> tuple[dict[int, str], list[dict[str, Any]]]:
+    """Names of the constant tensors that calls read, and every array to write out."""
+    graph = plan.graph
+    tensor_names: dict[int, str] = {}
+    arrays: list[dict[str, Any]] = []
+
+    def add(name: str, dtype: DType, shape: tuple[int, ...], data: bytes, comment: str) -> None:
+        arrays.append(
+            {
+                "name": name,
+                "c_type": dtype.c_type,
+                "n_elements": len(data) // dtype.n_bytes,
+                "comment": f"{comment} {'x'.join(map(str, shape))}",
+                "lines": _array_lines(dtype, data),
+            }
+        )
+
+    for number, planned in enumerate(plan.calls):
+        for index in planned.call.inputs:
+            tensor = graph.tensors[index]
+            if tensor.data is not None and index not in tensor_names:
+                tensor_names[index] = f"{plan.name}_tensor{index}"
+                add(
+                    tensor_names[index],
+                    tensor.dtype,
+                    tensor.shape,
+                    tensor.data,
+                    _comment(tensor.name),
+                )
+        for constant in planned.call.constants:
+            add(
+                f"{_call_name(plan, number)}_{constant.name}",
+                constant.dtype,
+                constant.shape,
+                constant.data,
+                f"{planned.op_kind} {planned.op_index}: {constant.name}",
+            )
+    return tensor_names, arrays
+
+
+def _call_name(plan: Plan, number: int) -> str:
+    return f"{plan.name}_call{number}"
+
+
+def _call_values(plan: Plan, number: int, tensor_names: Mapping[int, str]) -> dict[str, Any]:
+    planned = plan.calls[number]
+    call = planned.call
+    tensors = plan.graph.tensors
+
+    def pointer(index: int, qualifier: str) -> str:
+        if index in tensor_names:
+            return tensor_names[index]
+        c_type = tensors[index].dtype.c_type
+        return f"({qualifier}{c_type} *)(arena + {plan.offset_of(index)})"
+
+    arguments = [f"&{_call_name(plan, number)}_parameters"]
+    arguments += [pointer(index, "const ") for index in call.inputs]
+    arguments += [f"{_call_name(plan, number)}_{constant.name}" for constant in call.constants]
+    arguments += [pointer(index, "") for index in call.outputs]
+    if planned.scratch_offset is not None:
+        arguments.append(f"arena + {planned.scratch_offset}")
+    return {
+        "title": _title(plan, planned),
+        "struct": f"anvil_{call.op}_{call.dtype}_parameters",
+        "parameters_name": f"{_call_name(plan, number)}_parameters",
+        "parameters": [(field, _literal(value)) for field, value in call.parameters],
+        "symbol": planned.variant.symbol,
+        "arguments": arguments,
+    }
+
+
+def _title(plan: Plan, planned: PlannedCall) -> str:
+    def shapes(indices: Iterable[int]) -> str:
+        return ", ".join("x".join(map(str, plan.graph.tensors[i].shape)) for i in indices)
+
+    return (
+        f"{planned.op_kind} {planned.op_index}: "
+        f"{shapes(planned.call.inputs)} -> {shapes(planned.call.outputs)}"
+    )
+
+
+def render_library(
+    plan: Plan, *, plan_digest: str, kernels: Mapping[str, bytes], templates: Mapping[str, bytes]
+) -> dict[str, bytes]:
+    """The files under `library/` by path.
+
+    kernels: every file under kernels/ by path relative to it; only those in use are kept.
+    """
+    environment = jinja_environment(templates)
+    inputs, outputs = ports(plan)
+    tensor_names, arrays = _constants(plan)
+    variants = [planned.variant for planned in plan.calls]
+    headers = sorted({header for variant in variants for header in variant.headers})
+    prototypes = sorted({f"{v.op}/{v.op}.h" for v in variants} & set(headers))
+    values: dict[str, Any] = {
+        "name": plan.name,
+        "upper": plan.name.upper(),
+        "target": plan.target.name,
+        "plan_digest": plan_digest,
+        "model_sha256": plan.model_sha256,
+        "arena_bytes": plan.arena_bytes,
+        "inputs": inputs,
+        "outputs": outputs,
+        "arrays": arrays,
+        "alignment": _CONSTANT_ALIGNMENT,
+    }
+    calls = [_call_values(plan, number, tensor_names) for number in range(len(plan.calls))]
+    files = {
+        f"include/{plan.name}.h": render(environment, "library/model.h.j2", **values),
+        f"src/{plan.name}.c": render(
+            environment,
+            "library/model.c.j2",
+            **(values | {"alignment": _ARENA_ALIGNMENT}),
+            calls=calls,
+            kernel_headers=prototypes,
+        ),
+        f"src/{plan.name}_weights.h": render(environment, "library/weights.h.j2", **values),
+        f"src/{plan.name}_weights.c": render(environment, "library/weights.c.j2", **values),
+    }
+    sources = sorted({variant.source for variant in variants})
+    files |= {posixpath.join("kernels", path): kernels[path] for path in (*headers, *sources)}
+    return {posixpath.join("library", path): content for path, content in sorted(files.items())}
