@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import posixpath
 import struct
-import textwrap
 from typing import TYPE_CHECKING, Any
 
 from anvil.core.tensor import DType
@@ -34,6 +33,7 @@ _STRUCT_FORMAT = {
     DType.BOOL: "?",
 }
 _INT32_MIN = -(2**31)
+_WORDS_PER_LINE = 16
 
 
 def float_literal(value: float) -> str:
@@ -57,7 +57,10 @@ def _array_lines(dtype: DType, data: bytes) -> list[str]:
         words = [float_literal(value) for value in values]
     else:
         words = [_integer_literal(int(value)) for value in values]
-    return textwrap.wrap(", ".join(words) + ",", width=92, break_on_hyphens=False)
+    return [
+        ", ".join(words[start : start + _WORDS_PER_LINE]) + ","
+        for start in range(0, len(words), _WORDS_PER_LINE)
+    ]
 
 
 def _port(name: str, role: str, index: int, tensor: Tensor, offset: int) -> dict[str, Any]:

@@ -1,0 +1,71 @@
+"""What a long command tells while it works, and what it leaves at its end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from anvil.core.diagnostics import Diagnostic, ExitCode, worst_exit_code
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One step of one target begins. `target` is empty for what concerns all."""
+
+    target: str
+    step: str
+
+
+Listener = Callable[[Event], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetOutcome:
+    """How one target ended."""
+
+    target: str
+    status: str  # built, up_to_date, passed, failed, not_checked, does_not_fit, invalid, ...
+    exit_code: ExitCode
+    diagnostics: tuple[Diagnostic, ...] = ()
+    details: dict[str, Any] = field(default_factory=dict)  # JSON values for --json
+
+    def as_json(self) -> dict[str, Any]:
+        """The target's entry of `--json`."""
+        return {"target": self.target, "status": self.status, **self.details}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How a command ended."""
+
+    targets: tuple[TargetOutcome, ...] = ()
+    diagnostics: tuple[Diagnostic, ...] = ()
+    exit_codes: tuple[ExitCode, ...] = ()  # besides the targets'
+    details: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """The process's exit code."""
+        return worst_exit_code((*self.exit_codes, *(t.exit_code for t in self.targets)))
+
+
+_STATUS = {
+    ExitCode.FAILED: "failed",
+    ExitCode.BAD_INPUT: "invalid",
+    ExitCode.DOES_NOT_FIT: "does_not_fit",
+    ExitCode.INTERRUPTED: "interrupted",
+}
+
+
+def failed(target: str, diagnostics: Iterable[Diagnostic], exit_code: ExitCode) -> TargetOutcome:
+    """The outcome of a target that ended with errors."""
+    return TargetOutcome(
+        target=target,
+        status=_STATUS[exit_code],
+        exit_code=exit_code,
+        diagnostics=tuple(diagnostics),
+    )

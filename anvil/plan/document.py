@@ -1,0 +1,120 @@
+"""plan.json: the plan as others read it, and the digest of its decisions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from anvil.core.digest import digest_of, key_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from anvil.core.plan import KernelCall, Plan
+    from anvil.core.target import Requirements
+
+PLAN_FORMAT = 1
+
+
+def plan_digest(plan: Plan) -> str:
+    """SHA-256 of the plan's decisions; predictions and explanations stay out of it."""
+    return key_of(
+        {
+            "format": PLAN_FORMAT,
+            "name": plan.name,
+            "target": plan.target.digest,
+            "candidate": plan.candidate,
+            "model": plan.model_sha256,
+            "ports": [_ports(plan, plan.graph.inputs), _ports(plan, plan.graph.outputs)],
+            "calls": [
+                [planned.op_index, planned.variant.symbol, planned.scratch_offset]
+                + _call(planned.call)
+                for planned in plan.calls
+            ],
+            "allocations": [[a.tensor, a.offset, a.size_bytes] for a in plan.allocations],
+            "arena_bytes": plan.arena_bytes,
+        }
+    )
+
+
+def _call(call: KernelCall) -> list[Any]:
+    return [
+        [[field, value] for field, value in call.parameters],
+        call.inputs,
+        call.outputs,
+        [[c.name, c.dtype.value, c.shape, digest_of(c.data).sha256] for c in call.constants],
+    ]
+
+
+def _ports(plan: Plan, indices: Iterable[int]) -> list[dict[str, Any]]:
+    rows = []
+    for index in indices:
+        tensor = plan.graph.tensors[index]
+        quantization = tensor.quantization
+        rows.append(
+            {
+                "name": tensor.name,
+                "shape": list(tensor.shape),
+                "dtype": tensor.dtype.value,
+                "scale": None if quantization is None else quantization.scale,
+                "zero_point": None if quantization is None else quantization.zero_point,
+            }
+        )
+    return rows
+
+
+def plan_document(plan: Plan, requirements: Requirements) -> dict[str, Any]:
+    """The contents of plan.json; what is not known before compiling is null."""
+    target = plan.target
+    stack_bytes = target.stack_bytes
+    return {
+        "format": PLAN_FORMAT,
+        "digest": plan_digest(plan),
+        "name": plan.name,
+        "target": target.name,
+        "toolchain": {
+            "name": target.toolchain.name,
+            "package": target.toolchain.package,
+            "version": target.toolchain.version,
+        },
+        "model_sha256": plan.model_sha256,
+        "candidate": plan.candidate,
+        "inputs": _ports(plan, plan.graph.inputs),
+        "outputs": _ports(plan, plan.graph.outputs),
+        "ops": [
+            {
+                "index": planned.op_index,
+                "op": planned.op_kind,
+                "variant": planned.variant.symbol,
+                "macs": planned.call.n_macs,
+                "instructions": None,
+                "cycles": None,
+            }
+            for planned in plan.calls
+        ],
+        "rewrites": [],
+        "arena_bytes": plan.arena_bytes,
+        "arena_lower_bound_bytes": plan.arena_lower_bound_bytes,
+        "arena_proved_optimal": plan.arena_bytes == plan.arena_lower_bound_bytes,
+        "ram_bytes": {
+            "arena": plan.arena_bytes,
+            "data": None,
+            "bss": None,
+            "stack": stack_bytes,
+            "total": None,
+        },
+        "flash_bytes": {"code": None, "weights": plan.weight_bytes, "total": None},
+        "instructions": None,
+        "cycles": None,
+        "latency_s": None,
+        "accuracy": None,
+        "fits": True,
+        "requirements": {
+            "max_accuracy_drop": requirements.max_accuracy_drop,
+            "max_latency_s": requirements.max_latency_s,
+            "max_ram_bytes": requirements.max_ram_bytes,
+            "max_flash_bytes": requirements.max_flash_bytes,
+        },
+        "rejected": [
+            {"index": r.op_index, "choice": r.choice, "reason": r.reason} for r in plan.rejected
+        ],
+    }

@@ -1,0 +1,108 @@
+"""The kernel variants that kernels.yaml files list."""
+
+from __future__ import annotations
+
+import posixpath
+from typing import TYPE_CHECKING, Any
+
+from anvil.core.diagnostics import AnvilError, Diagnostic
+from anvil.core.plan import Variant
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_FILE_NAME = "kernels.yaml"
+_TEXT_FIELDS = ("symbol", "source", "dtype", "when", "scratch_bytes")
+
+
+def load_variants(kernels: Mapping[str, bytes]) -> tuple[Variant, ...]:
+    """Every variant, by folder and then in the order of its file, which is by preference.
+
+    kernels: the files under one or more kernels/ folders, by path relative to it. Raises
+    AnvilError that lists every mistake of every file.
+    """
+    variants: list[Variant] = []
+    mistakes: list[Diagnostic] = []
+    for path in sorted(kernels):
+        if posixpath.basename(path) == _FILE_NAME:
+            found, wrong = _variants_of(path, kernels)
+            variants += found
+            mistakes += wrong
+    if mistakes:
+        raise AnvilError(*mistakes)
+    return tuple(variants)
+
+
+def _variants_of(
+    path: str, kernels: Mapping[str, bytes]
+) -> tuple[list[Variant], list[Diagnostic]]:
+    import yaml  # noqa: PLC0415  only where something has to be planned
+
+    display = f"kernels/{path}"
+
+    def mistake(message: str, hint: str | None = None) -> Diagnostic:
+        return Diagnostic(code="kernels.invalid", message=message, file=display, hint=hint)
+
+    try:
+        document = yaml.safe_load(kernels[path])
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        return [], [
+            Diagnostic(
+                code="kernels.invalid",
+                message=f"this is not YAML: {getattr(error, 'problem', error)}",
+                file=display,
+                line=None if mark is None else mark.line + 1,
+                column=None if mark is None else mark.column + 1,
+            )
+        ]
+    folder = posixpath.dirname(path)
+    if not isinstance(document, dict) or document.get("op") != folder:
+        return [], [mistake(f"`op` is the folder's name {folder!r}")]
+    headers = document.get("headers", [])
+    entries = document.get("variants", [])
+    if not isinstance(headers, list) or not isinstance(entries, list) or not entries:
+        return [], [mistake("`headers` and `variants` are lists, and there is one variant or more")]
+    wrong = [
+        mistake(f"header {header!r} is not there", "paths are relative to kernels/")
+        for header in headers
+        if header not in kernels
+    ]
+    found = []
+    for number, entry in enumerate(entries, start=1):
+        problem = _problem_of(entry, folder, kernels)
+        if problem:
+            wrong.append(mistake(f"variant {number}: {problem}"))
+            continue
+        dtype = entry["dtype"]
+        found.append(
+            Variant(
+                op=folder,
+                dtype=dtype,
+                name=entry["symbol"].removeprefix(f"anvil_{folder}_{dtype}_"),
+                symbol=entry["symbol"],
+                source=entry["source"],
+                headers=tuple(headers),
+                requires=tuple(entry["requires"]),
+                when=entry["when"],
+                scratch_bytes=entry["scratch_bytes"],
+            )
+        )
+    return found, wrong
+
+
+def _problem_of(entry: Any, folder: str, kernels: Mapping[str, bytes]) -> str | None:  # noqa: ANN401
+    if not isinstance(entry, dict):
+        return "an entry is a mapping"
+    for field in _TEXT_FIELDS:
+        if not isinstance(entry.get(field), str):
+            return f"`{field}` is text, found {entry.get(field)!r}"
+    requires = entry.get("requires")
+    if not isinstance(requires, list) or not all(isinstance(r, str) for r in requires):
+        return f"`requires` is a list of ISA features, found {requires!r}"
+    prefix = f"anvil_{folder}_{entry['dtype']}_"
+    if not entry["symbol"].startswith(prefix) or "__" not in entry["symbol"][len(prefix) :]:
+        return f"`symbol` reads {prefix}<variant>__<isa>, found {entry['symbol']!r}"
+    if entry["source"] not in kernels:
+        return f"source {entry['source']!r} is not there; paths are relative to kernels/"
+    return None

@@ -1,0 +1,81 @@
+"""The data folders that come with Anvil, and those beside a project's anvil.yaml."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from anvil.core.digest import key_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+_PACKAGE = Path(__file__).resolve().parent
+# In a checkout the data lies beside the package, in a wheel inside it.
+_DATA = _PACKAGE / "_data" if (_PACKAGE / "_data").is_dir() else _PACKAGE.parent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resource:
+    """A data file and the path that a message shows for it."""
+
+    content: bytes
+    display: str
+
+
+def built_in(folder: str) -> Path:
+    """A data folder of Anvil: kernels, templates, targets or schemas."""
+    return _DATA / folder
+
+
+def read_folder(*roots: Path) -> dict[str, Resource]:
+    """Every data file under `roots` by relative path; an earlier root wins."""
+    found: dict[str, Resource] = {}
+    for root in reversed(roots):
+        for path in sorted(_walk(root)):
+            relative = path.relative_to(root).as_posix()
+            found[relative] = Resource(content=path.read_bytes(), display=_shown(path))
+    return dict(sorted(found.items()))
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    try:
+        entries = list(os.scandir(folder))
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    for entry in entries:
+        if entry.name.startswith(".") or entry.name == "__pycache__":
+            continue
+        if entry.is_dir():
+            yield from _walk(Path(entry.path))
+        else:
+            yield Path(entry.path)
+
+
+def _shown(path: Path) -> str:
+    try:
+        return path.relative_to(Path.cwd()).as_posix()
+    except ValueError:
+        return str(path)
+
+
+def contents(resources: Mapping[str, Resource]) -> dict[str, bytes]:
+    """The bytes alone."""
+    return {path: resource.content for path, resource in resources.items()}
+
+
+def digest_of_resources(resources: Mapping[str, Resource]) -> str:
+    """One digest of many files; where they lie does not enter it."""
+    return key_of(
+        {path: hashlib.sha256(resource.content).hexdigest() for path, resource in resources.items()}
+    )
+
+
+def code_digest() -> str:
+    """A digest of Anvil's own Python, so that a changed stage never meets an old result."""
+    return digest_of_resources(
+        {path: r for path, r in read_folder(_PACKAGE).items() if path.endswith(".py")}
+    )
