@@ -5,13 +5,15 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from anvil.ops import conv_2d
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from anvil.ops.definition import OperatorDefinition
 
-_MODULES: tuple[OperatorDefinition, ...] = ()
+_OPERATORS = (conv_2d,)
 
 DEFINITIONS: Mapping[str, OperatorDefinition] = MappingProxyType(
-    {definition.kind: definition for definition in _MODULES}
+    {operator.DEFINITION.kind: operator.DEFINITION for operator in _OPERATORS}
 )

@@ -44,4 +44,10 @@ static inline int32_t anvil_requantize(int32_t value, int32_t multiplier, int32_
   return anvil_rounding_shift_right(high, right);
 }
 
+/* A rescaled sum as an int8 output. The addition wraps around, as TFLite's does. */
+static inline int8_t anvil_narrow(int32_t scaled, int32_t zero_point, int32_t least,
+                                  int32_t greatest) {
+  return (int8_t)anvil_clamp((int32_t)((uint32_t)scaled + (uint32_t)zero_point), least, greatest);
+}
+
 #endif

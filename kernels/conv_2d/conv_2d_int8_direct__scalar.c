@@ -1,0 +1,61 @@
+#include "common/requantize.h"
+#include "common/window.h"
+#include "conv_2d/conv_2d.h"
+
+/* Sums are unsigned because TFLite's wrap around, and only unsigned ones may in C. */
+static uint32_t dot(const int8_t *values, int32_t zero_point, const int8_t *weights, int32_t n) {
+  uint32_t sum = 0;
+  for (int32_t i = 0; i < n; ++i) {
+    sum += (uint32_t)(weights[i] * (values[i] - zero_point));
+  }
+  return sum;
+}
+
+void anvil_conv_2d_int8_direct__scalar(const anvil_conv_2d_int8_parameters *parameters,
+                                       const int8_t *input, const int8_t *weights,
+                                       const int32_t *bias, const int32_t *multiplier,
+                                       const int32_t *shift, int8_t *output) {
+  const anvil_conv_2d_int8_parameters p = *parameters;
+  const int32_t pixel = p.input_channels;
+  const int32_t row = p.input_w * pixel;
+  const int32_t filter_row = p.filter_w * p.filter_channels;
+  const int32_t filter = p.filter_h * filter_row;
+  const int32_t filters_per_group = p.output_channels / p.n_groups;
+  /* Without gaps between its pixels, a row of the window is one dot product. */
+  const int row_is_contiguous = p.dilation_w == 1 && p.n_groups == 1;
+
+  for (int32_t batch = 0; batch < p.batches; ++batch) {
+    for (int32_t out_y = 0; out_y < p.output_h; ++out_y) {
+      const int32_t y = out_y * p.stride_h - p.pad_top;
+      const anvil_taps rows = anvil_taps_inside(y, p.input_h, p.filter_h, p.dilation_h);
+      for (int32_t out_x = 0; out_x < p.output_w; ++out_x) {
+        const int32_t x = out_x * p.stride_w - p.pad_left;
+        const anvil_taps columns = anvil_taps_inside(x, p.input_w, p.filter_w, p.dilation_w);
+        const int32_t first_pixel = (x + columns.begin * p.dilation_w) * pixel;
+        for (int32_t channel = 0; channel < p.output_channels; ++channel) {
+          const int32_t group_offset = channel / filters_per_group * p.filter_channels;
+          uint32_t sum = (uint32_t)bias[channel];
+          for (int32_t tap_y = rows.begin; tap_y < rows.end; ++tap_y) {
+            const int8_t *values =
+                input + (y + tap_y * p.dilation_h) * row + first_pixel + group_offset;
+            const int8_t *taps = weights + channel * filter + tap_y * filter_row +
+                                 columns.begin * p.filter_channels;
+            if (row_is_contiguous) {
+              sum += dot(values, p.input_zero_point, taps, (columns.end - columns.begin) * pixel);
+              continue;
+            }
+            for (int32_t tap_x = columns.begin; tap_x < columns.end; ++tap_x) {
+              sum += dot(values, p.input_zero_point, taps, p.filter_channels);
+              values += p.dilation_w * pixel;
+              taps += p.filter_channels;
+            }
+          }
+          const int32_t scaled =
+              anvil_requantize((int32_t)sum, multiplier[channel], shift[channel]);
+          *output++ = anvil_narrow(scaled, p.output_zero_point, p.output_min, p.output_max);
+        }
+      }
+    }
+    input += p.input_h * row;
+  }
+}

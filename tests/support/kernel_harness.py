@@ -1,0 +1,413 @@
+"""Runs kernels natively and on emulators, and compares them with NumPy and with TFLite.
+
+    case = Case(name="1x1", graph=one_op_graph(...), inputs=(values,))
+    reference_outputs(case)                  # the operator's NumPy reference
+    tflite_outputs(case)                     # TFLite's reference kernels
+    kernel_outputs(platform, cases, folder)  # every kernel variant that fits, in C
+    check_references(case), check_kernels(platform, cases, folder)
+
+All cases of one `kernel_outputs` become one program, so that a platform costs one compile
+and one start of its emulator, however many cases there are. Each output lies between two
+guards, and a kernel that writes beside its output fails.
+"""
+
+from __future__ import annotations
+
+import platform as host
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from anvil.core.graph import ABSENT
+from anvil.ops.arrays import array_of, numpy_dtype
+from anvil.ops.registry import DEFINITIONS
+from anvil.plan.kernel_registry import load_variants
+from anvil.plan.select import evaluate
+from tests.support.tflite_builder import run_reference, tflite_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import numpy.typing as npt
+
+    from anvil.core.graph import Graph, Op
+    from anvil.core.plan import KernelCall, Variant
+    from anvil.core.tensor import DType
+
+    Array = npt.NDArray[Any]
+    Outputs = tuple[Array, ...]
+
+_ROOT = Path(__file__).resolve().parents[2]
+_KERNELS = _ROOT / "kernels"
+_HARNESS = Path(__file__).resolve().parent / "harness"
+_GUARD_BYTES = 16
+_TIMEOUT_S = 600
+_WARNINGS = ("-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Case:
+    """One operator with its inputs; the graph holds that operator alone."""
+
+    name: str
+    graph: Graph
+    inputs: tuple[Array, ...]  # in the order of graph.inputs
+
+    @property
+    def op(self) -> Op:
+        """The one operator."""
+        (op,) = self.graph.ops
+        return op
+
+    @property
+    def values(self) -> dict[int, Array]:
+        """What is known before the operator runs, by tensor index."""
+        constants = {
+            i: array_of(tensor) for i, tensor in enumerate(self.graph.tensors) if tensor.is_constant
+        }
+        return constants | dict(zip(self.graph.inputs, self.inputs, strict=True))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Platform:
+    """A machine that kernels are compiled for and run on."""
+
+    name: str
+    compile_flags: tuple[str, ...]
+    driver: str  # under tests/support/harness/
+    runner: tuple[str, ...]  # the program's path is appended
+    package: str | None  # the system package that has the runner's program; None: runs as it is
+    features: frozenset[str]  # ISA features that variants may require
+    link_flags: tuple[str, ...] = ()
+
+
+# The host's program is also checked for undefined behaviour: a trap ends it.
+_UNDEFINED = ("-O1", "-fsanitize=undefined", "-fsanitize-trap=undefined")
+
+PLATFORMS = (
+    Platform(
+        name="x86_64",
+        compile_flags=("-target", "x86_64-freestanding", "-mcpu=x86_64_v2", *_UNDEFINED),
+        driver="linux.c",
+        runner=(),
+        package=None,
+        features=frozenset(),
+    ),
+    Platform(
+        name="cortex-m4",
+        compile_flags=(
+            "-target",
+            "thumb-freestanding-eabihf",
+            "-mcpu=cortex_m4",
+            "-mfloat-abi=hard",
+            "-O2",
+        ),
+        driver="cortex_m.c",
+        runner=(
+            "qemu-system-arm",
+            "-machine",
+            "mps2-an386",
+            "-nographic",
+            "-monitor",
+            "none",
+            "-serial",
+            "none",
+            "-semihosting-config",
+            "enable=on,target=native",
+            "-kernel",
+        ),
+        package="qemu-system-arm",
+        features=frozenset(),
+        link_flags=("-Wl,-e,Reset_Handler", f"-Wl,-T,{_HARNESS / 'cortex_m.ld'}"),
+    ),
+    Platform(
+        name="aarch64",
+        compile_flags=("-target", "aarch64-freestanding", "-mcpu=cortex_a72", "-O2"),
+        driver="linux.c",
+        runner=("qemu-aarch64", "-cpu", "cortex-a72"),
+        package="qemu-user",
+        features=frozenset(),
+    ),
+    Platform(
+        name="wasm32",
+        compile_flags=("-target", "wasm32-freestanding", "-O2"),
+        driver="wasm.c",
+        runner=("node", str(_HARNESS / "run.mjs")),
+        package="nodejs",
+        features=frozenset(),
+        link_flags=("-Wl,--no-entry", "-Wl,--export=run_cases"),
+    ),
+)
+
+each_platform = pytest.mark.parametrize("platform", PLATFORMS, ids=lambda p: p.name)
+
+
+def reference_outputs(case: Case) -> Outputs:
+    """What the operator's NumPy reference computes."""
+    values = case.values
+    inputs = [None if index == ABSENT else values[index] for index in case.op.inputs]
+    return DEFINITIONS[case.op.kind].reference(case.op, case.graph, inputs)
+
+
+def tflite_outputs(case: Case) -> Outputs:
+    """What TFLite's reference kernels compute."""
+    return run_reference(tflite_bytes(case.graph), case.inputs)
+
+
+def check_references(case: Case) -> None:
+    """NumPy and TFLite agree on every byte, and the operator's own rules accept the case."""
+    definition = DEFINITIONS[case.op.kind]
+    assert list(definition.check(case.op, case.graph)) == []
+    shapes = tuple(case.graph.tensors[index].shape for index in case.op.outputs)
+    assert definition.infer_shapes(case.op, case.graph) == shapes
+    for ours, truth in zip(reference_outputs(case), tflite_outputs(case), strict=True):
+        _assert_equal(ours, truth, f"{case.name}: NumPy against TFLite")
+
+
+def check_kernels(platform: Platform, cases: Sequence[Case], folder: Path) -> None:
+    """Every variant on `platform` gives the bytes of the NumPy reference for every case."""
+    for case, by_variant in zip(cases, kernel_outputs(platform, cases, folder), strict=True):
+        expected = reference_outputs(case)
+        for symbol, outputs in by_variant.items():
+            for ours, truth in zip(outputs, expected, strict=True):
+                label = f"{case.name}: {symbol} on {platform.name} against NumPy"
+                _assert_equal(ours, truth, label)
+
+
+def skip_unless_runnable(platform: Platform) -> None:
+    """Skip the calling test, naming the package, where this machine cannot run `platform`."""
+    if platform.package is not None and shutil.which(platform.runner[0]) is None:
+        pytest.skip(f"{platform.runner[0]} is missing; the system package is {platform.package}")
+    if platform.package is None and (host.system(), host.machine()) != ("Linux", platform.name):
+        pytest.skip(f"this machine cannot run programs for Linux on {platform.name}")
+
+
+def kernel_outputs(
+    platform: Platform, cases: Sequence[Case], folder: Path
+) -> list[dict[str, Outputs]]:
+    """For each case, its outputs by kernel variant; skips where `platform` cannot run here.
+
+    An operator that takes several calls is run once for each way to choose the n-th variant
+    of every call; the key then joins the symbols.
+    """
+    skip_unless_runnable(platform)
+    runs = [(case, calls) for case in cases for calls in _choices(case, platform)]
+    program = _compile(platform, runs, folder)
+    ended = subprocess.run(
+        [*platform.runner, str(program)], capture_output=True, timeout=_TIMEOUT_S, check=False
+    )
+    assert ended.returncode == 0, (
+        f"{platform.name}: exit code {ended.returncode}\n{ended.stderr.decode(errors='replace')}"
+    )
+    results: dict[int, dict[str, Outputs]] = {id(case): {} for case in cases}
+    rest = ended.stdout
+    for case, calls in runs:
+        symbols = "+".join(variant.symbol for _, variant in calls)
+        assert rest[:1] == b"\x01", f"{case.name}: {symbols} wrote beside an output"
+        rest = rest[1:]
+        outputs = []
+        for index in case.op.outputs:
+            tensor = case.graph.tensors[index]
+            data, rest = rest[: tensor.n_bytes], rest[tensor.n_bytes :]
+            outputs.append(np.frombuffer(data, numpy_dtype(tensor.dtype)).reshape(tensor.shape))
+        results[id(case)][symbols] = tuple(outputs)
+    assert rest == b"", f"{platform.name}: {len(rest)} bytes too many"
+    return [results[id(case)] for case in cases]
+
+
+@cache
+def kernel_files() -> Mapping[str, bytes]:
+    """Every file under kernels/, by path relative to it."""
+    return {
+        path.relative_to(_KERNELS).as_posix(): path.read_bytes()
+        for path in sorted(_KERNELS.rglob("*"))
+        if path.is_file()
+    }
+
+
+@cache
+def variants_of(op: str, dtype: str) -> tuple[Variant, ...]:
+    """The variants that kernels/<op>/kernels.yaml lists for an element type."""
+    own = {path: data for path, data in kernel_files().items() if path.startswith(f"{op}/")}
+    common = {path: data for path, data in kernel_files().items() if path.startswith("common/")}
+    return tuple(v for v in load_variants(own | common) if v.dtype == dtype)
+
+
+def _choices(case: Case, platform: Platform) -> list[list[tuple[KernelCall, Variant]]]:
+    calls = DEFINITIONS[case.op.kind].lower(case.op, case.graph)
+    if not calls:
+        msg = f"{case.name}: {case.op.kind} runs no kernel"
+        raise ValueError(msg)
+    fitting = [
+        [
+            variant
+            for variant in variants_of(call.op, call.dtype)
+            if platform.features.issuperset(variant.requires)
+            and (not variant.when or evaluate(variant.when, call))
+        ]
+        for call in calls
+    ]
+    for call, variants in zip(calls, fitting, strict=True):
+        assert variants, f"{case.name}: no kernel for {call.op} {call.dtype} on {platform.name}"
+    return [
+        [
+            (call, variants[min(n, len(variants) - 1)])
+            for call, variants in zip(calls, fitting, strict=True)
+        ]
+        for n in range(max(map(len, fitting)))
+    ]
+
+
+def _compile(
+    platform: Platform,
+    runs: Sequence[tuple[Case, list[tuple[KernelCall, Variant]]]],
+    folder: Path,
+) -> Path:
+    variants = {variant.symbol: variant for _, calls in runs for _, variant in calls}
+    source = folder / f"cases_{platform.name}.c"
+    source.write_text(_cases_source(runs), encoding="ascii")
+    program = folder / f"cases_{platform.name}.bin"
+    command = [
+        sys.executable,
+        *("-m", "ziglang", "cc"),
+        *platform.compile_flags,
+        *_WARNINGS,
+        *("-I", str(_KERNELS), "-I", str(_HARNESS)),
+        *sorted({str(_KERNELS / variant.source) for variant in variants.values()}),
+        str(source),
+        str(_HARNESS / platform.driver),
+        *platform.link_flags,
+        *("-o", str(program)),
+    ]
+    ended = subprocess.run(command, capture_output=True, timeout=_TIMEOUT_S, check=False)
+    assert ended.returncode == 0, ended.stderr.decode(errors="replace")
+    return program
+
+
+def _cases_source(runs: Sequence[tuple[Case, list[tuple[KernelCall, Variant]]]]) -> str:
+    headers = sorted({f"{variant.op}/{variant.op}.h" for _, c in runs for _, variant in c})
+    lines = [
+        "#include <stdbool.h>",
+        "#include <stdint.h>",
+        '#include "platform.h"',
+        *(f'#include "{header}"' for header in headers),
+        "",
+        "static int guards_hold(const uint8_t *before, const uint8_t *after) {",
+        "  int hold = 1;",
+        f"  for (int i = 0; i < {_GUARD_BYTES}; ++i) {{",
+        "    hold &= before[i] == 0xA5 && after[i] == 0xA5;",
+        "  }",
+        "  return hold;",
+        "}",
+        "",
+        "static void set_guards(uint8_t *before, uint8_t *after) {",
+        f"  for (int i = 0; i < {_GUARD_BYTES}; ++i) {{",
+        "    before[i] = 0xA5;",
+        "    after[i] = 0xA5;",
+        "  }",
+        "}",
+    ]
+    for number, (case, calls) in enumerate(runs):
+        lines += ["", *_run_source(f"run{number}", case, calls)]
+    lines += ["", "void run_cases(void) {"]
+    lines += [f"  run{number}();" for number in range(len(runs))]
+    return "\n".join([*lines, "}", ""])
+
+
+def _run_source(name: str, case: Case, calls: Sequence[tuple[KernelCall, Variant]]) -> list[str]:
+    tensors = case.graph.tensors
+    lines: list[str] = []
+    names: dict[int, str] = {}
+    values = case.values
+    for index in sorted({index for call, _ in calls for index in call.inputs} & values.keys()):
+        names[index] = f"{name}_tensor{index}"
+        lines += _array(names[index], tensors[index].dtype, values[index].tobytes())
+    written = sorted({index for call, _ in calls for index in call.outputs})
+    for index in written:
+        tensor = tensors[index]
+        names[index] = f"{name}_tensor{index}.data"
+        # The type is that of one element; an empty tensor still needs an address.
+        lines += [
+            "static struct {",
+            f"  uint8_t before[{_GUARD_BYTES}];",
+            f"  {tensor.dtype.c_type} data[{max(1, tensor.n_elements)}];",
+            f"  uint8_t after[{_GUARD_BYTES}];",
+            f"}} {name}_tensor{index} __attribute__((aligned(16)));",
+        ]
+    body: list[str] = []
+    for number, (call, variant) in enumerate(calls):
+        prefix = f"{name}_call{number}"
+        fields = "".join(f"  .{field} = {_literal(value)},\n" for field, value in call.parameters)
+        struct = f"anvil_{call.op}_{call.dtype}_parameters"
+        lines += [f"static const {struct} {prefix}_parameters = {{\n{fields}}};"]
+        for constant in call.constants:
+            lines += _array(f"{prefix}_{constant.name}", constant.dtype, constant.data)
+        arguments = [f"&{prefix}_parameters"]
+        arguments += [names[index] for index in call.inputs]
+        arguments += [f"{prefix}_{constant.name}" for constant in call.constants]
+        arguments += [names[index] for index in call.outputs]
+        scratch_bytes = int(evaluate(variant.scratch_bytes, call))
+        if scratch_bytes:
+            lines += [
+                f"static uint8_t {prefix}_scratch[{scratch_bytes}] __attribute__((aligned(16)));"
+            ]
+            arguments.append(f"{prefix}_scratch")
+        body.append(f"  {variant.symbol}({', '.join(arguments)});")
+    guards = [
+        f"{name}_tensor{index}.before, (uint8_t *)&{name}_tensor{index}.data"
+        f"[{tensors[index].n_elements}]"
+        for index in written
+    ]
+    return [
+        *lines,
+        f"static void {name}(void) {{",
+        "  uint8_t hold = 1;",
+        *(f"  set_guards({guard});" for guard in guards),
+        *body,
+        *(f"  hold &= (uint8_t)guards_hold({guard});" for guard in guards),
+        "  platform_write(&hold, 1);",
+        *(
+            f"  platform_write({names[index]}, {tensors[index].n_bytes});"
+            for index in case.op.outputs
+        ),
+        "}",
+    ]
+
+
+def _array(name: str, dtype: DType, data: bytes) -> list[str]:
+    values = np.frombuffer(data, numpy_dtype(dtype)).tolist() or [0]
+    listed = [_literal(value) for value in values]
+    lines = [", ".join(listed[start : start + 20]) for start in range(0, len(listed), 20)]
+    return [
+        f"static const {dtype.c_type} {name}[] __attribute__((aligned(16))) = {{",
+        ",\n".join(lines),
+        "};",
+    ]
+
+
+def _literal(value: float) -> str:
+    if isinstance(value, float):
+        return f"{value.hex()}f"
+    # -2147483648 is a unary minus on a number that does not fit an int.
+    return f"({value + 1} - 1)" if value == -(2**31) else str(int(value))
+
+
+def _assert_equal(ours: Array, truth: Array, label: str) -> None:
+    assert ours.dtype == truth.dtype, f"{label}: {ours.dtype} is not {truth.dtype}"
+    assert ours.shape == truth.shape, f"{label}: {ours.shape} is not {truth.shape}"
+    if ours.tobytes() == truth.tobytes():
+        return
+    different = np.argwhere(ours.view(np.uint8) != truth.view(np.uint8)) if ours.ndim else []
+    where = np.argwhere(ours != truth)
+    first = tuple(where[0]) if len(where) else "bits only"
+    pytest.fail(
+        f"{label}: {len(where) or len(different)} of {truth.size} differ, first at {first}: "
+        f"{ours[first] if len(where) else ours} is not {truth[first] if len(where) else truth}"
+    )
