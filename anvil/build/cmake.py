@@ -1,0 +1,60 @@
+"""How a rendered CMake project becomes artifacts: one workflow, configure and build."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from anvil.core.action import Action, Recipe
+
+if TYPE_CHECKING:
+    from anvil.core.action import Tree
+    from anvil.core.target import Target
+
+# The PyPI distributions that an action of this kind runs, besides the target's compiler.
+_CMAKE = ("cmake", "4.4.4")
+_NINJA = ("ninja", "1.13.2")
+
+# A first link builds Zig's runtime, which takes half a minute on a slow machine.
+_TIMEOUT_S = 900
+
+
+def workflow(
+    target: Target,
+    project: Tree,
+    *,
+    outputs: tuple[str, ...],
+    environment: tuple[tuple[str, str], ...] = (),
+) -> Action:
+    """The action that runs the project's preset `zig` and leaves `outputs`."""
+    return Action(
+        kind="build",
+        argv=("{cmake}", "--workflow", "--preset", "zig"),
+        environment=tuple(
+            sorted(
+                (
+                    *environment,
+                    ("NINJA", "{ninja}"),
+                    ("ZIG", "{zig}"),
+                    ("ZIG_GLOBAL_CACHE_DIR", "{tool_cache}"),
+                    ("ZIG_LOCAL_CACHE_DIR", "{tool_cache}"),
+                )
+            )
+        ),
+        inputs=project,
+        tools=tuple(sorted((_CMAKE, _NINJA, (target.toolchain.package, target.toolchain.version)))),
+        outputs=tuple(sorted(outputs)),
+        timeout_s=_TIMEOUT_S,
+    )
+
+
+def recipe(target: Target, name: str, project: Tree) -> Recipe:
+    """Build `project`: the program NAME, libNAME.a and NAME.h."""
+    artifacts = (
+        (f"build/out/{name}", name),
+        (f"build/out/lib{name}.a", f"lib{name}.a"),
+        (f"library/include/{name}.h", f"{name}.h"),
+    )
+    return Recipe(
+        action=workflow(target, project, outputs=tuple(output for output, _ in artifacts)),
+        artifacts=artifacts,
+    )

