@@ -1,0 +1,310 @@
+"""The first subgraph of a .tflite file as plain values, structure checked, meaning not."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from anvil.core.graph import ABSENT
+from anvil.importers.flatbuffer import Buffer, DamagedFileError, Table
+from anvil.importers.schema import (
+    BUILTIN_OPERATORS,
+    CUSTOM,
+    DTYPES,
+    PLACEHOLDER,
+    SCHEMA_VERSION,
+    TENSOR_TYPES,
+    BufferSlot,
+    ModelSlot,
+    OperatorCodeSlot,
+    OperatorSlot,
+    QuantizationSlot,
+    SubGraphSlot,
+    TensorSlot,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileQuantization:
+    """A tensor's scales: one zero point each, one for the tensor or for each index of `axis`."""
+
+    scales: tuple[float, ...]
+    zero_points: tuple[int, ...]
+    axis: int
+    details_type: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileTensor:
+    """A tensor as the file has it; a constant of a type that we know has its shape's bytes."""
+
+    index: int
+    name: str
+    shape: tuple[int, ...]
+    type: int
+    data: bytes | None
+    quantization: FileQuantization | None
+    is_variable: bool
+    is_sparse: bool
+    is_external: bool
+
+    @property
+    def label(self) -> str:
+        """How messages name it: `tensor 3 'conv/bias'`."""
+        return f"tensor {self.index} {self.name!r}"
+
+    @property
+    def type_name(self) -> str:
+        """The schema's name of the element type."""
+        return TENSOR_TYPES[self.type] if 0 <= self.type < len(TENSOR_TYPES) else f"{self.type}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileOperator:
+    """An operator as the file has it; every index is that of a tensor, or ABSENT (inputs)."""
+
+    index: int
+    kind: str  # a custom operator's own name is in `custom_code`
+    custom_code: str | None
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    options_type: int
+    options: Table | None
+    path: str
+
+    @property
+    def label(self) -> str:
+        """How messages name it: `op 3 CONV_2D`."""
+        custom = "" if self.custom_code is None else f" {self.custom_code!r}"
+        return f"op {self.index} {self.kind}{custom}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileModel:
+    """The subgraph that runs; operators in execution order, each after what it reads."""
+
+    tensors: tuple[FileTensor, ...]
+    operators: tuple[FileOperator, ...]
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+
+
+def read_file_model(content: bytes) -> FileModel:
+    """The first subgraph of a file that begins like a .tflite; raises DamagedFileError.
+
+    Further subgraphs are bodies of control flow, whose operators are not supported.
+    """
+    buffer = Buffer(content)
+    root = Table.root(buffer)
+    version = root.integer(ModelSlot.VERSION, "version", "I")
+    if version != SCHEMA_VERSION:
+        raise DamagedFileError(
+            path="version", message=f"is {version}, and the format's only one is 3"
+        )
+    subgraphs = root.tables(ModelSlot.SUBGRAPHS, "subgraphs")
+    if not subgraphs:
+        raise DamagedFileError(path="subgraphs", message="there is none, and so nothing to run")
+    subgraph = subgraphs[0]
+    buffers = root.tables(ModelSlot.BUFFERS, "buffers")
+    data: dict[int, bytes] = {}
+    tensors = tuple(
+        _tensor(index, table, buffers, data)
+        for index, table in enumerate(subgraph.tables(SubGraphSlot.TENSORS, "tensors"))
+    )
+    codes = root.tables(ModelSlot.OPERATOR_CODES, "operator_codes")
+    kinds = tuple(_kind(code) for code in codes)
+    operators = tuple(
+        _operator(index, table, kinds, len(tensors))
+        for index, table in enumerate(subgraph.tables(SubGraphSlot.OPERATORS, "operators"))
+    )
+    model = FileModel(
+        tensors=tensors,
+        operators=operators,
+        inputs=_indices(subgraph, SubGraphSlot.INPUTS, "inputs", len(tensors)),
+        outputs=_indices(subgraph, SubGraphSlot.OUTPUTS, "outputs", len(tensors)),
+    )
+    _check_order(model, subgraph.path)
+    return model
+
+
+def _tensor(
+    index: int, table: Table, buffers: tuple[Table, ...], data: dict[int, bytes]
+) -> FileTensor:
+    shape = table.integers(TensorSlot.SHAPE, "shape", "i") or ()
+    number = table.integer(TensorSlot.TYPE, "type", "b")
+    name = _text(table.octets(TensorSlot.NAME, "name"))
+    buffer_index = table.integer(TensorSlot.BUFFER, "buffer", "I")
+    if buffer_index >= len(buffers):
+        raise DamagedFileError(
+            path=table.name_of("buffer"),
+            message=f"tensor {index} {name!r} names buffer {buffer_index}, "
+            f"and there are {len(buffers)}",
+        )
+    if buffer_index not in data:
+        data[buffer_index] = _buffer_data(buffers[buffer_index])
+    dtype = DTYPES.get(number)
+    is_sparse = table.has(TensorSlot.SPARSITY, "sparsity")
+    found = data[buffer_index] or None
+    if found is not None and dtype is not None and not is_sparse and min(shape, default=0) >= 0:
+        expected = math.prod(shape) * dtype.n_bytes
+        if len(found) != expected:
+            raise DamagedFileError(
+                path=table.name_of("buffer"),
+                message=f"tensor {name!r} of shape {list(shape)} and type {dtype.value} has "
+                f"{expected} bytes, and buffer {buffer_index} holds {len(found)}",
+            )
+    return FileTensor(
+        index=index,
+        name=name,
+        shape=shape,
+        type=number,
+        data=found,
+        quantization=_quantization(table, shape),
+        is_variable=table.boolean(TensorSlot.IS_VARIABLE, "is_variable"),
+        is_sparse=is_sparse,
+        is_external=table.integer(TensorSlot.EXTERNAL_BUFFER, "external_buffer", "I") != 0,
+    )
+
+
+def _text(octets: bytes) -> str:
+    """A name for messages, JSON and comments in C: printable, on one line."""
+    text = octets.decode("utf-8", errors="replace")
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def _buffer_data(table: Table) -> bytes:
+    """A buffer's bytes: in the buffer, or behind the flatbuffer where the file is large."""
+    offset = table.integer(BufferSlot.OFFSET, "offset", "Q")
+    if offset <= 1:  # 0 is the default, and 1 a place that the writer has not filled in
+        return table.octets(BufferSlot.DATA, "data")
+    size = table.integer(BufferSlot.SIZE, "size", "Q")
+    path = table.name_of("offset")
+    table.buffer.require(offset, size, path)
+    table.buffer.spend(size, path)
+    return table.buffer.content[offset : offset + size]
+
+
+def _quantization(tensor: Table, shape: tuple[int, ...]) -> FileQuantization | None:
+    """A tensor's scales; None where the file has none, or only the range seen in training."""
+    table = tensor.table(TensorSlot.QUANTIZATION, "quantization")
+    if table is None:
+        return None
+    details_type = table.integer(QuantizationSlot.DETAILS_TYPE, "details_type", "B")
+    scales = table.reals(QuantizationSlot.SCALE, "scale") or ()
+    zero_points = table.integers(QuantizationSlot.ZERO_POINT, "zero_point", "q") or ()
+    axis = table.integer(QuantizationSlot.QUANTIZED_DIMENSION, "quantized_dimension", "i")
+    if not scales and details_type == 0:
+        return None
+    if len(scales) != len(zero_points):
+        raise DamagedFileError(
+            path=table.path,
+            message=f"there are {len(scales)} scales and {len(zero_points)} zero points",
+        )
+    if len(scales) > 1:
+        if not 0 <= axis < len(shape):
+            raise DamagedFileError(
+                path=table.name_of("quantized_dimension"),
+                message=f"is {axis}, and the tensor has the shape {list(shape)}",
+            )
+        if len(scales) != shape[axis]:
+            raise DamagedFileError(
+                path=table.name_of("scale"),
+                message=f"there are {len(scales)} scales for axis {axis} of the shape {list(shape)}",
+            )
+    return FileQuantization(
+        scales=scales, zero_points=zero_points, axis=axis, details_type=details_type
+    )
+
+
+def _kind(code: Table) -> tuple[str, str | None]:
+    """An operator's kind and, where it is a custom one, its name."""
+    # Files from before 2021 have only the one-byte field; a later file fills both, and
+    # puts 127 into the small one where the code does not fit.
+    old = code.integer(OperatorCodeSlot.DEPRECATED_BUILTIN_CODE, "deprecated_builtin_code", "b")
+    new = code.integer(OperatorCodeSlot.BUILTIN_CODE, "builtin_code", "i")
+    number = max(old, new)
+    if not 0 <= number < len(BUILTIN_OPERATORS) or BUILTIN_OPERATORS[number] == PLACEHOLDER:
+        return f"BUILTIN_{number}", None
+    kind = BUILTIN_OPERATORS[number]
+    if kind == CUSTOM:
+        return kind, _text(code.octets(OperatorCodeSlot.CUSTOM_CODE, "custom_code"))
+    return kind, None
+
+
+def _operator(
+    index: int, table: Table, kinds: tuple[tuple[str, str | None], ...], n_tensors: int
+) -> FileOperator:
+    opcode = table.integer(OperatorSlot.OPCODE_INDEX, "opcode_index", "I")
+    if opcode >= len(kinds):
+        raise DamagedFileError(
+            path=table.name_of("opcode_index"),
+            message=f"names operator code {opcode}, and there are {len(kinds)}",
+        )
+    kind, custom_code = kinds[opcode]
+    options_type = table.integer(OperatorSlot.BUILTIN_OPTIONS_TYPE, "builtin_options_type", "B")
+    return FileOperator(
+        index=index,
+        kind=kind,
+        custom_code=custom_code,
+        inputs=_indices(table, OperatorSlot.INPUTS, "inputs", n_tensors, allow_absent=True),
+        outputs=_indices(table, OperatorSlot.OUTPUTS, "outputs", n_tensors),
+        options_type=options_type,
+        options=table.table(OperatorSlot.BUILTIN_OPTIONS, "builtin_options"),
+        path=table.path,
+    )
+
+
+def _indices(
+    table: Table, slot: int, name: str, n_tensors: int, *, allow_absent: bool = False
+) -> tuple[int, ...]:
+    indices = table.integers(slot, name, "i") or ()
+    for position, index in enumerate(indices):
+        if not 0 <= index < n_tensors and not (allow_absent and index == ABSENT):
+            raise DamagedFileError(
+                path=f"{table.name_of(name)}[{position}]",
+                message=f"names tensor {index}, and there are {n_tensors}",
+            )
+    return indices
+
+
+def _check_order(model: FileModel, path: str) -> None:
+    """Raise where a tensor is read before it is written, or written twice."""
+    if not model.inputs:
+        raise DamagedFileError(path=f"{path}.inputs", message="the model has no input")
+    if not model.outputs:
+        raise DamagedFileError(path=f"{path}.outputs", message="the model has no output")
+    known = {tensor.index for tensor in model.tensors if tensor.data is not None}
+    for position, index in enumerate(model.inputs):
+        if index in known:
+            is_constant = model.tensors[index].data is not None
+            raise DamagedFileError(
+                path=f"{path}.inputs[{position}]",
+                message=f"{model.tensors[index].label} is "
+                f"{'a constant' if is_constant else 'listed twice'}",
+            )
+        known.add(index)
+    # State and data in other files have a value before any operator runs; that they are
+    # not supported is for the caller to say.
+    known.update(t.index for t in model.tensors if t.is_variable or t.is_external)
+    for operator in model.operators:
+        for position, index in enumerate(operator.inputs):
+            if index != ABSENT and index not in known:
+                raise DamagedFileError(
+                    path=f"{operator.path}.inputs[{position}]",
+                    message=f"{operator.label} reads {model.tensors[index].label} "
+                    "before anything wrote it",
+                )
+        for position, index in enumerate(operator.outputs):
+            if index in known:
+                raise DamagedFileError(
+                    path=f"{operator.path}.outputs[{position}]",
+                    message=f"{operator.label} writes {model.tensors[index].label}, "
+                    "which has a value already",
+                )
+            known.add(index)
+    for position, index in enumerate(model.outputs):
+        if index not in known:
+            raise DamagedFileError(
+                path=f"{path}.outputs[{position}]",
+                message=f"nothing writes {model.tensors[index].label}",
+            )
