@@ -5,14 +5,42 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from anvil.ops import conv_2d
+from anvil.ops import (
+    add,
+    concatenation,
+    conv_2d,
+    dequantize,
+    logistic,
+    mean,
+    mul,
+    pad,
+    quantize,
+    relu,
+    relu6,
+    reshape,
+    softmax,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from anvil.ops.definition import OperatorDefinition
 
-_OPERATORS = (conv_2d,)
+_OPERATORS = (
+    add,
+    concatenation,
+    conv_2d,
+    dequantize,
+    logistic,
+    mean,
+    mul,
+    pad,
+    quantize,
+    relu,
+    relu6,
+    reshape,
+    softmax,
+)
 
 DEFINITIONS: Mapping[str, OperatorDefinition] = MappingProxyType(
     {operator.DEFINITION.kind: operator.DEFINITION for operator in _OPERATORS}

@@ -1,0 +1,163 @@
+"""What several operators refuse, as the sentences that `check` returns."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from anvil.core.graph import ABSENT
+from anvil.core.tensor import DType
+from anvil.ops.requantize import INT32_MAX, integer_range, quantize_multiplier
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from anvil.core.graph import Graph, Op
+    from anvil.core.tensor import Tensor
+
+AttributesT = TypeVar("AttributesT")
+
+
+def attributes_of(op: Op, expected: type[AttributesT]) -> AttributesT:
+    """The op's attributes as the class of its kind; TypeError where an importer mixed them up."""
+    if not isinstance(op.attributes, expected):
+        msg = f"{op.kind} has {expected.__name__}, found {type(op.attributes).__name__}"
+        raise TypeError(msg)
+    return op.attributes
+
+
+def input_tensors(op: Op, graph: Graph) -> tuple[Tensor, ...]:
+    """The tensors of the inputs that are given, in order."""
+    return tuple(graph.tensors[index] for index in op.inputs if index != ABSENT)
+
+
+def output_tensor(op: Op, graph: Graph) -> Tensor:
+    """The tensor of the op's only output."""
+    return graph.tensors[op.outputs[0]]
+
+
+def arity_problems(op: Op, *, least: int, most: int | None = None) -> list[str]:
+    """Refuse a number of inputs outside least..most (no limit: None) and all but one output.
+
+    An absent input is refused too. Other checks may index inputs once this is empty.
+    """
+    problems = []
+    allowed = (
+        f"{least}"
+        if most == least
+        else f"{least} or more"
+        if most is None
+        else f"{least} to {most}"
+    )
+    n_given = sum(index != ABSENT for index in op.inputs)
+    if n_given != len(op.inputs) or n_given < least or (most is not None and n_given > most):
+        problems.append(f"it has {n_given} inputs of {len(op.inputs)} given; it needs {allowed}")
+    if len(op.outputs) != 1:
+        problems.append(f"it has {len(op.outputs)} outputs; it has 1 where it is supported")
+    return problems
+
+
+def float32_problems(role: str, tensor: Tensor) -> list[str]:
+    """Refuse what is not a float32 tensor with elements."""
+    if tensor.dtype is not DType.FLOAT32:
+        return [f"its {role} {tensor.name!r} is {tensor.dtype.value}; float32 is supported"]
+    return _empty_problems(role, tensor)
+
+
+def int8_problems(role: str, tensor: Tensor) -> list[str]:
+    """Refuse what is not an int8 tensor with elements, one scale and one zero point."""
+    label = f"its {role} {tensor.name!r}"
+    if tensor.dtype is not DType.INT8:
+        return [f"{label} is {tensor.dtype.value}; int8 is supported"]
+    if tensor.quantization is None:
+        return [f"{label} is int8 without quantization; it needs one scale and one zero point"]
+    if tensor.quantization.is_per_channel:
+        n_scales = len(tensor.quantization.scales)
+        return [f"{label} has {n_scales} scales; one scale for the whole tensor is supported"]
+    least, greatest = integer_range(DType.INT8)
+    if not least <= tensor.quantization.zero_point <= greatest:
+        zero_point = tensor.quantization.zero_point
+        return [f"{label} has zero point {zero_point}; int8 allows {least} to {greatest}"]
+    return _empty_problems(role, tensor)
+
+
+def _empty_problems(role: str, tensor: Tensor) -> list[str]:
+    if tensor.n_elements == 0:
+        return [
+            (
+                f"its {role} {tensor.name!r} of shape {list(tensor.shape)} has no elements; "
+                "every extent must be at least 1"
+            )
+        ]
+    return []
+
+
+def int8_op_problems(op: Op, graph: Graph, n_data_inputs: int | None = None) -> list[str]:
+    """Refuse any of the first `n_data_inputs` inputs (None: all) or outputs that is not int8."""
+    problems = []
+    for position, tensor in enumerate(input_tensors(op, graph)[:n_data_inputs]):
+        problems += int8_problems(f"input {position}", tensor)
+    return problems + int8_problems("output", output_tensor(op, graph))
+
+
+def same_quantization_problems(op: Op, graph: Graph, n_data_inputs: int | None = None) -> list[str]:
+    """Refuse an input whose scale or zero point is not the output's: the op moves raw values."""
+    output = output_tensor(op, graph)
+    return [
+        f"its input {position} {tensor.name!r} has scale {_scales(tensor)} and zero point "
+        f"{_zero_points(tensor)}, its output {_scales(output)} and {_zero_points(output)}; "
+        "they must be equal, since the op moves values without rescaling them"
+        for position, tensor in enumerate(input_tensors(op, graph)[:n_data_inputs])
+        if (_scales(tensor), _zero_points(tensor)) != (_scales(output), _zero_points(output))
+    ]
+
+
+def _scales(tensor: Tensor) -> object:
+    if tensor.quantization is None:
+        return "none"
+    scales = tensor.quantization.scales
+    return scales if len(scales) > 1 else scales[0]
+
+
+def _zero_points(tensor: Tensor) -> object:
+    if tensor.quantization is None:
+        return "none"
+    zero_points = tensor.quantization.zero_points
+    return zero_points if len(zero_points) > 1 else zero_points[0]
+
+
+def constant_problems(role: str, tensor: Tensor, dtypes: Sequence[DType]) -> list[str]:
+    """Refuse what is computed at run time, or is of another type than `dtypes`."""
+    if not tensor.is_constant:
+        return [f"its {role} {tensor.name!r} is computed at run time; a constant is supported"]
+    if tensor.dtype not in dtypes:
+        allowed = " or ".join(dtype.value for dtype in dtypes)
+        return [f"its {role} {tensor.name!r} is {tensor.dtype.value}; {allowed} is supported"]
+    return []
+
+
+def shape_problems(output: Tensor, inferred: tuple[int, ...]) -> list[str]:
+    """Refuse an output whose declared shape is not what the inputs give."""
+    if output.shape != inferred:
+        return [
+            (
+                f"its output {output.name!r} has shape {list(output.shape)}, and its inputs give "
+                f"{list(inferred)}; the model contradicts itself"
+            )
+        ]
+    return []
+
+
+def rescaling_problems(real: float, greatest_value: int) -> list[str]:
+    """Refuse a rescaling by `real` whose left shift of |value| <= greatest_value overflows int32.
+
+    TFLite's reference wraps around there, so that its answer means nothing.
+    """
+    shift = max(0, quantize_multiplier(real).shift)
+    if greatest_value << shift > INT32_MAX:
+        return [
+            (
+                f"its scales ask for a multiplication by {real:g}, which overflows 32 bits; "
+                "quantize the model with an output scale nearer to its inputs'"
+            )
+        ]
+    return []

@@ -1,0 +1,111 @@
+"""MUL of two int8 tensors, with broadcasting and a fused activation.
+
+The product of two centred int8 values is exact in 32 bits and is rescaled once, with two
+roundings, as TFLite's reference does.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from anvil.core.attributes import ArithmeticAttributes
+from anvil.core.plan import KernelCall
+from anvil.core.tensor import DType
+from anvil.ops.broadcast import broadcast_loops
+from anvil.ops.checks import attributes_of, input_tensors, output_tensor, rescaling_problems
+from anvil.ops.definition import OperatorDefinition
+from anvil.ops.elementwise import binary_problems, binary_shape, quantization_of
+from anvil.ops.loops import loop_table, n_rows
+from anvil.ops.requantize import activation_range, quantize_multiplier, requantize
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from anvil.core.graph import Graph, Op
+    from anvil.ops.definition import Array, Shape
+
+_GREATEST_PRODUCT = 255 * 255
+
+
+def _real_multiplier(op: Op, graph: Graph) -> float:
+    """Computed in float32, as TFLite does."""
+    first, second, output = (
+        np.float32(quantization_of(tensor).scale)
+        for tensor in (*input_tensors(op, graph), output_tensor(op, graph))
+    )
+    with np.errstate(over="ignore", under="ignore"):
+        return float(first * second / output)
+
+
+def check(op: Op, graph: Graph) -> list[str]:
+    """Refuse all but int8 with one scale each, up to rank 6, of shapes that go together."""
+    problems = binary_problems(op, graph)
+    if problems:
+        return problems
+    return rescaling_problems(_real_multiplier(op, graph), _GREATEST_PRODUCT)
+
+
+def infer_shapes(op: Op, graph: Graph) -> tuple[Shape, ...]:
+    """The broadcast shape of both inputs."""
+    return (binary_shape(op, graph),)
+
+
+def reference(op: Op, graph: Graph, inputs: Sequence[Array | None]) -> tuple[Array, ...]:
+    """int8 product in the output's quantization."""
+    centred = []
+    for tensor, values in zip(input_tensors(op, graph), inputs, strict=True):
+        assert values is not None
+        centred.append(values.astype(np.int32) - quantization_of(tensor).zero_point)
+    point = quantize_multiplier(_real_multiplier(op, graph))
+    product = requantize(centred[0] * centred[1], point.multiplier, point.shift)
+    least, greatest = _range(op, graph)
+    zero_point = quantization_of(output_tensor(op, graph)).zero_point
+    return (np.clip(product + zero_point, least, greatest).astype(np.int8),)
+
+
+def lower(op: Op, graph: Graph) -> tuple[KernelCall, ...]:
+    """One call, over loops that broadcast; a multiplication counts as one MAC."""
+    first, second = input_tensors(op, graph)
+    output = output_tensor(op, graph)
+    loops = broadcast_loops(first.shape, second.shape, output.shape)
+    point = quantize_multiplier(_real_multiplier(op, graph))
+    least, greatest = _range(op, graph)
+    return (
+        KernelCall(
+            op="mul",
+            dtype="int8",
+            parameters=(
+                ("n_rows", n_rows(loops)),
+                ("n_loops", len(loops)),
+                ("input1_zero_point", quantization_of(first).zero_point),
+                ("input2_zero_point", quantization_of(second).zero_point),
+                ("output_zero_point", quantization_of(output).zero_point),
+                ("multiplier", point.multiplier),
+                ("shift", point.shift),
+                ("output_min", least),
+                ("output_max", greatest),
+            ),
+            inputs=op.inputs,
+            constants=(loop_table("loops", loops),),
+            outputs=op.outputs,
+            n_macs=output.n_elements,
+        ),
+    )
+
+
+def _range(op: Op, graph: Graph) -> tuple[int, int]:
+    activation = attributes_of(op, ArithmeticAttributes).activation
+    return activation_range(activation, quantization_of(output_tensor(op, graph)), DType.INT8)
+
+
+DEFINITION = OperatorDefinition(
+    kind="MUL",
+    folder="mul",
+    is_alias=False,
+    check=check,
+    infer_shapes=infer_shapes,
+    reference=reference,
+    lower=lower,
+)

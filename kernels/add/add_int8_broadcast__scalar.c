@@ -1,0 +1,32 @@
+#include "add/add.h"
+#include "common/loops.h"
+#include "common/requantize.h"
+
+/* Bits below the point of an operand, so that bringing it to the common scale loses little.
+ * 255 << 20 leaves the sum of two a bit to spare. */
+#define LEFT_SHIFT 20
+
+static int32_t operand(int8_t value, int32_t zero_point, int32_t multiplier, int32_t shift) {
+  const int32_t raised = (value - zero_point) * (1 << LEFT_SHIFT);
+  return anvil_requantize(raised, multiplier, shift);
+}
+
+void anvil_add_int8_broadcast__scalar(const anvil_add_int8_parameters *parameters,
+                                      const int8_t *input1, const int8_t *input2,
+                                      const int32_t *loops, int8_t *output) {
+  const anvil_add_int8_parameters p = *parameters;
+  const int32_t n_outer = p.n_loops - 1;
+  const int32_t *inner = loops + n_outer * 3;
+
+  for (int32_t row = 0; row < p.n_rows; ++row) {
+    const int8_t *values1 = input1 + anvil_loops_offset(loops, n_outer, 3, 1, row);
+    const int8_t *values2 = input2 + anvil_loops_offset(loops, n_outer, 3, 2, row);
+    for (int32_t i = 0; i < inner[0]; ++i) {
+      const int32_t sum =
+          operand(values1[i * inner[1]], p.input1_zero_point, p.input1_multiplier, p.input1_shift) +
+          operand(values2[i * inner[2]], p.input2_zero_point, p.input2_multiplier, p.input2_shift);
+      const int32_t scaled = anvil_requantize(sum, p.output_multiplier, p.output_shift);
+      *output++ = anvil_narrow(scaled, p.output_zero_point, p.output_min, p.output_max);
+    }
+  }
+}
