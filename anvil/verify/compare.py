@@ -23,6 +23,7 @@ _CODES = {
     "float32": "f",
     "float64": "d",
 }
+_FLOATS = {"float16", "float32", "float64"}
 
 Outputs = tuple[tuple[bytes, ...], ...]  # [inference][output], raw little-endian
 
@@ -107,7 +108,7 @@ def compare(
             for element, (x, y) in enumerate(zip(_values(a, port), _values(b, port), strict=True)):
                 difference = _difference(x, y)
                 max_difference = max(max_difference, difference)
-                allowed = tolerance * max(1.0, abs(x)) if isinstance(x, float) else 0
+                allowed = tolerance * max(1.0, abs(x)) if port.dtype in _FLOATS else 0.0
                 if difference == 0 or difference <= allowed:
                     continue
                 is_different = True
