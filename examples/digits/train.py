@@ -129,7 +129,6 @@ def train(model: keras.Model, images: Images, labels: Labels, rng: np.random.Gen
 
 def convert(model: keras.Model, calibration: Images) -> bytes:
     """The .tflite file: int8 weights, activations, input and output."""
-
     # The batch is 1 in the file, whatever it was in training.
     single = make_model(batch=1)
     single.set_weights(model.get_weights())
