@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from anvil.importers.tflite_file import FileModel
     from anvil.ops.definition import OperatorDefinition
 
+_MAX_REASONS = 8  # tensors of one operator that a message names
 _HEADER_BYTES = 8  # the first offset and the file identifier
 # Operators that are in int8 models too, where they lead from and to float32.
 _CONVERSIONS = {"QUANTIZE", "DEQUANTIZE"}
@@ -136,7 +137,8 @@ def _graph(model: FileModel, file: str, definitions: Mapping[str, OperatorDefini
         else:
             reasons.append("operators of this kind are not supported")
         used = dict.fromkeys((*operator.inputs, *operator.outputs))
-        reasons.extend(problems[index] for index in used if index in problems)
+        unusable = [problems[index] for index in used if index in problems]
+        reasons.extend(unusable[:_MAX_REASONS])
         if reasons:
             refusals[operator.index] = reasons
     graph = _file_graph(model, problems, attributes)

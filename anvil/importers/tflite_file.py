@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import dataclass
 
@@ -22,6 +23,10 @@ from anvil.importers.schema import (
     SubGraphSlot,
     TensorSlot,
 )
+
+
+_MAX_RANK = 8  # more than any operator of TFLite takes
+_MAX_NAME = 60  # characters of a name in a message; fused layers have names of hundreds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +56,7 @@ class FileTensor:
     @property
     def label(self) -> str:
         """How messages name it: `tensor 3 'conv/bias'`."""
-        return f"tensor {self.index} {self.name!r}"
+        return f"tensor {self.index} {shortened(self.name)!r}"
 
     @property
     def type_name(self) -> str:
@@ -75,7 +80,7 @@ class FileOperator:
     @property
     def label(self) -> str:
         """How messages name it: `op 3 CONV_2D`."""
-        custom = "" if self.custom_code is None else f" {self.custom_code!r}"
+        custom = "" if self.custom_code is None else f" {shortened(self.custom_code)!r}"
         return f"op {self.index} {self.kind}{custom}"
 
 
@@ -130,40 +135,54 @@ def read_file_model(content: bytes) -> FileModel:
 def _tensor(
     index: int, table: Table, buffers: tuple[Table, ...], data: dict[int, bytes]
 ) -> FileTensor:
-    shape = table.integers(TensorSlot.SHAPE, "shape", "i") or ()
-    number = table.integer(TensorSlot.TYPE, "type", "b")
-    name = _text(table.octets(TensorSlot.NAME, "name"))
     buffer_index = table.integer(TensorSlot.BUFFER, "buffer", "I")
+    shape = table.integers(TensorSlot.SHAPE, "shape", "i") or ()
+    if len(shape) > _MAX_RANK:
+        raise DamagedFileError(
+            path=table.name_of("shape"),
+            message=f"has {len(shape)} dimensions, and at most {_MAX_RANK} make sense",
+        )
+    tensor = FileTensor(
+        index=index,
+        name=_text(table.octets(TensorSlot.NAME, "name")),
+        shape=shape,
+        type=table.integer(TensorSlot.TYPE, "type", "b"),
+        data=None,
+        quantization=_quantization(table, shape),
+        is_variable=table.boolean(TensorSlot.IS_VARIABLE, "is_variable"),
+        is_sparse=table.has(TensorSlot.SPARSITY, "sparsity"),
+        is_external=table.integer(TensorSlot.EXTERNAL_BUFFER, "external_buffer", "I") != 0,
+    )
     if buffer_index >= len(buffers):
         raise DamagedFileError(
             path=table.name_of("buffer"),
-            message=f"tensor {index} {name!r} names buffer {buffer_index}, "
-            f"and there are {len(buffers)}",
+            message=f"{tensor.label} names buffer {buffer_index}, and there are {len(buffers)}",
         )
     if buffer_index not in data:
         data[buffer_index] = _buffer_data(buffers[buffer_index])
-    dtype = DTYPES.get(number)
-    is_sparse = table.has(TensorSlot.SPARSITY, "sparsity")
-    found = data[buffer_index] or None
-    if found is not None and dtype is not None and not is_sparse and min(shape, default=0) >= 0:
-        expected = math.prod(shape) * dtype.n_bytes
-        if len(found) != expected:
-            raise DamagedFileError(
-                path=table.name_of("buffer"),
-                message=f"tensor {name!r} of shape {list(shape)} and type {dtype.value} has "
-                f"{expected} bytes, and buffer {buffer_index} holds {len(found)}",
-            )
-    return FileTensor(
-        index=index,
-        name=name,
-        shape=shape,
-        type=number,
-        data=found,
-        quantization=_quantization(table, shape),
-        is_variable=table.boolean(TensorSlot.IS_VARIABLE, "is_variable"),
-        is_sparse=is_sparse,
-        is_external=table.integer(TensorSlot.EXTERNAL_BUFFER, "external_buffer", "I") != 0,
-    )
+    if not data[buffer_index]:
+        return tensor
+    _check_size(tensor, data[buffer_index], table.name_of("buffer"))
+    return dataclasses.replace(tensor, data=data[buffer_index])
+
+
+def _check_size(tensor: FileTensor, data: bytes, path: str) -> None:
+    """Raise where a constant's shape and its bytes differ, as far as its type says."""
+    dtype = DTYPES.get(tensor.type)
+    if dtype is None or tensor.is_sparse or min(tensor.shape, default=1) < 0:
+        return
+    expected = math.prod(tensor.shape) * dtype.n_bytes
+    if len(data) != expected:
+        raise DamagedFileError(
+            path=path,
+            message=f"{tensor.label} of shape {list(tensor.shape)} and type {dtype.value} has "
+            f"{expected} bytes, and its buffer holds {len(data)}",
+        )
+
+
+def shortened(name: str) -> str:
+    """A name as messages give it."""
+    return name if len(name) <= _MAX_NAME else name[: _MAX_NAME - 3] + "..."
 
 
 def _text(octets: bytes) -> str:
@@ -209,7 +228,8 @@ def _quantization(tensor: Table, shape: tuple[int, ...]) -> FileQuantization | N
         if len(scales) != shape[axis]:
             raise DamagedFileError(
                 path=table.name_of("scale"),
-                message=f"there are {len(scales)} scales for axis {axis} of the shape {list(shape)}",
+                message=f"there are {len(scales)} scales "
+                f"for axis {axis} of the shape {list(shape)}",
             )
     return FileQuantization(
         scales=scales, zero_points=zero_points, axis=axis, details_type=details_type
