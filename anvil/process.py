@@ -47,6 +47,15 @@ class Cancellation:
         return self._event.is_set()
 
 
+def interrupt_on_termination() -> None:
+    """Make SIGTERM end us as Ctrl-C does: children killed, nothing left half-written."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)
+
+
 def kill_tree(child: subprocess.Popen[bytes]) -> None:
     """Kill a child and everything in its process group."""
     with contextlib.suppress(ProcessLookupError, PermissionError):

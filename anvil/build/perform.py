@@ -12,22 +12,17 @@ if TYPE_CHECKING:
     from anvil.process import Cancellation
 
 
-def known(action: Action, store: Store) -> Tree | None:
-    """The outputs of an earlier run with the same key, if their blobs still exist."""
-    tree = read_result(store, action.key)
+def known(key: str, store: Store) -> Tree | None:
+    """What an earlier run with the same key gave, if its blobs still exist."""
+    tree = read_result(store, key)
     if tree is None or not all(store.path_of(node.digest).is_file() for node in tree.files):
         return None
     return tree
 
 
-def perform(
-    action: Action, store: Store, cancellation: Cancellation, *, again: bool = False
-) -> Tree:
-    """Run `action` unless its outputs are known; `again` runs it in any case.
-
-    A failure raises AnvilError and is never kept.
-    """
-    tree = None if again else known(action, store)
+def perform(action: Action, store: Store, cancellation: Cancellation) -> Tree:
+    """Run `action` unless its outputs are known. A failure raises AnvilError and is not kept."""
+    tree = known(action.key, store)
     if tree is None:
         # Only a miss pays for the executor's imports.
         from anvil.build.host import run_action  # noqa: PLC0415

@@ -6,10 +6,13 @@ import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from anvil.core.fit import does_not_fit
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from anvil.core.target import Target
+    from anvil.core.diagnostics import Diagnostic
+    from anvil.core.target import Requirements, Target
 
 _SHF_WRITE = 0x1
 _SHF_ALLOC = 0x2
@@ -26,7 +29,7 @@ class Sizes:
 
 
 def measured_document(
-    target: Target, plan: Mapping[str, Any], program: bytes, *, stack_reserved: int
+    target: Target, plan: Mapping[str, Any], program: bytes
 ) -> dict[str, Any]:
     """The contents of measured.json, with the errors of the plan's predictions.
 
@@ -35,7 +38,7 @@ def measured_document(
     arena_bytes = plan["arena_bytes"]
     weight_bytes = plan["flash_bytes"]["weights"]
     if program.startswith(b"\x7fELF"):
-        sizes = _elf_sizes(program, arena_bytes, weight_bytes, stack_reserved)
+        sizes = _elf_sizes(program, arena_bytes, weight_bytes, target.stack_bytes or 0)
     else:
         sizes = Sizes(
             code=len(program) - weight_bytes, total_flash=len(program), data=None, bss=None
@@ -68,6 +71,25 @@ def measured_document(
             "instructions": None,
         },
     }
+
+
+def oversize(
+    target: Target, requirements: Requirements, measured: Mapping[str, Any]
+) -> tuple[Diagnostic, ...]:
+    """One error for each memory or requirement that the built program exceeds."""
+    ram_bytes = measured["ram_bytes"]["total"] or measured["arena_bytes"]
+    flash_bytes = measured["flash_bytes"]["total"]
+    checks = [
+        ("RAM", ram_bytes, target.ram.size_bytes if target.ram else None, "the board has"),
+        ("RAM", ram_bytes, requirements.max_ram_bytes, "max_ram allows"),
+        ("flash", flash_bytes, target.flash.size_bytes if target.flash else None, "the board has"),
+        ("flash", flash_bytes, requirements.max_flash_bytes, "max_flash allows"),
+    ]
+    return tuple(
+        does_not_fit(target.name, memory, needed, limit, "the built program", limited_by)
+        for memory, needed, limit, limited_by in checks
+        if limit is not None and needed > limit
+    )
 
 
 def _elf_sizes(

@@ -32,6 +32,7 @@ class TargetOutcome:
     exit_code: ExitCode
     diagnostics: tuple[Diagnostic, ...] = ()
     details: dict[str, Any] = field(default_factory=dict)  # JSON values for --json
+    note: str = ""  # for people, beside the status
 
     def as_json(self) -> dict[str, Any]:
         """The target's entry of `--json`."""
@@ -46,6 +47,7 @@ class Outcome:
     diagnostics: tuple[Diagnostic, ...] = ()
     exit_codes: tuple[ExitCode, ...] = ()  # besides the targets'
     details: dict[str, Any] = field(default_factory=dict)
+    text: tuple[str, ...] = ()  # lines for people; `--json` has `details` instead
 
     @property
     def exit_code(self) -> ExitCode:

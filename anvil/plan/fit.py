@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from anvil.core.diagnostics import Diagnostic, Severity
+from anvil.core.fit import does_not_fit
 
 if TYPE_CHECKING:
     from anvil.core.plan import Plan
@@ -19,41 +20,27 @@ def misfits(plan: Plan, requirements: Requirements) -> tuple[Diagnostic, ...]:
     """
     target = plan.target
     ram_bytes = plan.arena_bytes + (target.stack_bytes or 0)
-    ram_parts = f"the arena takes {plan.arena_bytes:,} B"
+    ram = f"arena ({plan.arena_bytes:,} B)"
     if target.stack_bytes:
-        ram_parts += f" and the stack {target.stack_bytes:,} B"
-    flash_parts = f"the weights alone take {plan.weight_bytes:,} B"
+        ram += f" and stack ({target.stack_bytes:,} B)"
+    flash = "the weights alone"
+    flash_bytes = plan.weight_bytes
     checks = [
-        ("RAM", ram_bytes, ram_parts, target.ram.size_bytes if target.ram else None, "has"),
-        ("RAM", ram_bytes, ram_parts, requirements.max_ram_bytes, "max_ram allows"),
+        ("RAM", ram, ram_bytes, target.ram.size_bytes if target.ram else None, "the board has"),
+        ("RAM", ram, ram_bytes, requirements.max_ram_bytes, "max_ram allows"),
         (
             "flash",
-            plan.weight_bytes,
-            flash_parts,
+            flash,
+            flash_bytes,
             target.flash.size_bytes if target.flash else None,
-            "has",
+            "the board has",
         ),
-        ("flash", plan.weight_bytes, flash_parts, requirements.max_flash_bytes, "max_flash allows"),
+        ("flash", flash, flash_bytes, requirements.max_flash_bytes, "max_flash allows"),
     ]
     return tuple(
-        does_not_fit(plan.target.name, memory, needed, limit, parts, says)
-        for memory, needed, parts, limit, says in checks
+        does_not_fit(target.name, memory, needed, limit, what, limited_by)
+        for memory, what, needed, limit, limited_by in checks
         if limit is not None and needed > limit
-    )
-
-
-def does_not_fit(  # noqa: PLR0913  one sentence with six parts
-    target: str, memory: str, needed_bytes: int, limit_bytes: int, parts: str, says: str
-) -> Diagnostic:
-    """The budget error: value, limit, unit, and how many bytes are missing."""
-    return Diagnostic(
-        code=f"fit.{memory.lower()}",
-        message=(
-            f"{target}: {parts}, {needed_bytes:,} B of {memory} in all; "
-            f"{f'the board {says}' if says == 'has' else says} {limit_bytes:,} B: "
-            f"{needed_bytes - limit_bytes:,} B are missing"
-        ),
-        hint=f"choose a target with more {memory}, or a smaller model",
     )
 
 

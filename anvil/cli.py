@@ -1,0 +1,258 @@
+"""argv to exit code: parses, calls the pipeline, and prints. Nothing else prints."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from anvil.arguments import make_parser
+from anvil.core.diagnostics import AnvilError, Diagnostic, ExitCode, Severity
+from anvil.pipeline.events import Outcome
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Sequence
+
+    from anvil.pipeline.events import Listener, TargetOutcome
+    from anvil.process import Cancellation
+
+JSON_FORMAT = 1
+_DEBUG = "ANVIL_DEBUG"
+_MARKS = {
+    "built": "✓",
+    "up_to_date": "✓",
+    "passed": "✓",
+    "removed": "✓",
+    "ran": "✓",
+    "available": "✓",
+    "not_checked": "?",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; the process's exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    as_json = "--json" in words
+    quiet = "--quiet" in words
+    command = next((word for word in words if not word.startswith("-")), "")
+    try:
+        outcome = _dispatch(words)
+    except AnvilError as error:
+        outcome = Outcome(diagnostics=error.diagnostics, exit_codes=(error.exit_code,))
+    except KeyboardInterrupt:
+        outcome = Outcome(
+            diagnostics=(Diagnostic(code="cli.interrupted", message="interrupted"),),
+            exit_codes=(ExitCode.INTERRUPTED,),
+        )
+    except BrokenPipeError:
+        # Whoever read us is gone; there is nobody left to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.FAILED
+    except Exception as error:  # noqa: BLE001  the last resort: a defect, told without a traceback
+        if os.environ.get(_DEBUG):
+            raise
+        outcome = Outcome(
+            diagnostics=(
+                Diagnostic(
+                    code="cli.defect",
+                    message=f"this is a defect of Anvil: {type(error).__name__}: {error}",
+                    hint=f"please report it, with what {_DEBUG}=1 prints",
+                ),
+            ),
+            exit_codes=(ExitCode.FAILED,),
+        )
+    try:
+        _print_outcome(command, outcome, as_json=as_json, quiet=quiet)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return outcome.exit_code
+
+
+def _dispatch(words: list[str]) -> Outcome:
+    parser = make_parser()
+    arguments = parser.parse_args(words)
+    if arguments.command is None:
+        sys.stderr.write(parser.format_help())
+        return Outcome(exit_codes=(ExitCode.BAD_INPUT,))
+    commands: dict[str, Callable[[argparse.Namespace], Outcome]] = {
+        "build": _build,
+        "run": _run,
+        "verify": _verify,
+        "targets": _targets,
+        "doctor": _doctor,
+        "clean": _clean,
+        "cache": _cache,
+        "completion": _completion,
+    }
+    return commands[arguments.command](arguments)
+
+
+# Commands, one function each.
+
+
+def _build(arguments: argparse.Namespace) -> Outcome:
+    from anvil.pipeline.build import build  # noqa: PLC0415  each command imports its own stages
+
+    return _with_workspace(arguments, build)
+
+
+def _verify(arguments: argparse.Namespace) -> Outcome:
+    from anvil.pipeline.verify import verify  # noqa: PLC0415
+
+    def work(workspace: Any, listener: Listener, n_jobs: int) -> Outcome:  # noqa: ANN401
+        return verify(workspace, listener, n_jobs, layers=arguments.layers)
+
+    return _with_workspace(arguments, work)
+
+
+def _with_workspace(
+    arguments: argparse.Namespace, work: Callable[[Any, Listener, int], Outcome]
+) -> Outcome:
+    from anvil.display import make_progress  # noqa: PLC0415
+    from anvil.pipeline.load import load_workspace  # noqa: PLC0415
+
+    project, out = _folders(arguments)
+    loaded = load_workspace(
+        project=project, out=out, names=arguments.target, cancellation=_cancellation()
+    )
+    n_jobs = arguments.jobs or os.cpu_count() or 1
+    with make_progress(sys.stderr, quiet=arguments.quiet) as listener:
+        outcome = (
+            work(loaded.workspace, listener, n_jobs)
+            if loaded.workspace.project.targets
+            else Outcome()
+        )
+    return replace(outcome, targets=(*outcome.targets, *loaded.failures))
+
+
+def _run(arguments: argparse.Namespace) -> Outcome:
+    from anvil.pipeline.load import load_target, out_folder  # noqa: PLC0415
+    from anvil.pipeline.run import RunRequest, run_files  # noqa: PLC0415
+
+    project, out = _folders(arguments)
+    return run_files(
+        out_folder(project, out) / arguments.target,
+        load_target(project=project, name=arguments.target),
+        RunRequest(
+            inputs=tuple(arguments.input),
+            outputs=tuple(arguments.output),
+            stats=None if arguments.stats is None else Path(arguments.stats),
+            serial_port=arguments.port,
+        ),
+        _cancellation(),
+    )
+
+
+def _folders(arguments: argparse.Namespace) -> tuple[Path, Path | None]:
+    return Path(arguments.project), None if arguments.out is None else Path(arguments.out)
+
+
+def _targets(arguments: argparse.Namespace) -> Outcome:
+    from anvil.pipeline.inspect import list_targets  # noqa: PLC0415
+
+    return list_targets(Path(arguments.project), arguments.name)
+
+
+def _doctor(arguments: argparse.Namespace) -> Outcome:
+    from anvil.pipeline.doctor import examine  # noqa: PLC0415
+
+    del arguments
+    return examine()
+
+
+def _clean(arguments: argparse.Namespace) -> Outcome:
+    from anvil.pipeline.clean import clean  # noqa: PLC0415
+    from anvil.pipeline.load import out_folder  # noqa: PLC0415
+
+    return clean(out_folder(*_folders(arguments)), arguments.target)
+
+
+def _cache(arguments: argparse.Namespace) -> Outcome:
+    from anvil.pipeline import maintain  # noqa: PLC0415
+
+    if arguments.cache_command == "gc":
+        return maintain.collect_garbage(arguments.max_size)
+    return maintain.statistics() if arguments.cache_command == "stat" else maintain.verify_blobs()
+
+
+def _completion(arguments: argparse.Namespace) -> Outcome:
+    import shtab  # noqa: PLC0415
+
+    sys.stdout.write(shtab.complete(make_parser(), arguments.shell))
+    return Outcome()
+
+
+def _cancellation() -> Cancellation:
+    from anvil.process import Cancellation, interrupt_on_termination  # noqa: PLC0415
+
+    interrupt_on_termination()
+    return Cancellation()
+
+
+# Printing.
+
+
+def _print_outcome(command: str, outcome: Outcome, *, as_json: bool, quiet: bool) -> None:
+    if as_json:
+        import json  # noqa: PLC0415
+
+        document = {
+            "format": JSON_FORMAT,
+            "command": command,
+            "ok": outcome.exit_code is ExitCode.DONE,
+            "exit_code": int(outcome.exit_code),
+            "diagnostics": [d.as_json() for d in _all_diagnostics(outcome)],
+            "targets": [target.as_json() for target in outcome.targets],
+            **outcome.details,
+        }
+        sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+        sys.stdout.flush()
+        return
+    style = _Style(enabled=sys.stderr.isatty() and not os.environ.get("NO_COLOR"))
+    lines = [
+        line
+        for diagnostic in _all_diagnostics(outcome)
+        if not quiet or diagnostic.severity is Severity.ERROR
+        for line in _diagnostic_lines(diagnostic, style)
+    ]
+    if not quiet:
+        lines += outcome.text
+        lines += [_summary(target, style) for target in outcome.targets]
+    if lines:
+        sys.stderr.write("\n".join(lines) + "\n")
+        sys.stderr.flush()
+
+
+def _all_diagnostics(outcome: Outcome) -> tuple[Diagnostic, ...]:
+    listed = (*outcome.diagnostics, *(d for t in outcome.targets for d in t.diagnostics))
+    # The same mistake may stop several targets; people read it once.
+    return tuple(dict.fromkeys(listed))
+
+
+class _Style:
+    """ANSI colours, or none."""
+
+    def __init__(self, *, enabled: bool) -> None:
+        self._enabled = enabled
+
+    def __call__(self, code: str, text: str) -> str:
+        return f"\x1b[{code}m{text}\x1b[0m" if self._enabled else text
+
+
+def _diagnostic_lines(diagnostic: Diagnostic, style: _Style) -> list[str]:
+    colour = "1;31" if diagnostic.severity is Severity.ERROR else "1;33"
+    location = f"{diagnostic.location}: " if diagnostic.location else ""
+    path = f" [{diagnostic.path}]" if diagnostic.path else ""
+    first = f"{location}{style(colour, diagnostic.severity.value)}: {diagnostic.message}{path}"
+    return [first] if diagnostic.hint is None else [first, f"  hint: {diagnostic.hint}"]
+
+
+def _summary(target: TargetOutcome, style: _Style) -> str:
+    mark = _MARKS.get(target.status, "✗")
+    colour = "32" if target.exit_code is ExitCode.DONE else "31"
+    status = target.status.replace("_", " ")
+    note = f"  {target.note}" if target.note else ""
+    return f"{style(colour, mark)} {target.target:<16} {status}{note}"

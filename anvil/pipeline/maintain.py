@@ -1,0 +1,88 @@
+"""anvil cache: statistics, verification, garbage collection."""
+
+from __future__ import annotations
+
+from anvil.cache import collect
+from anvil.cache.location import user_store
+from anvil.core.diagnostics import AnvilError, Diagnostic, ExitCode, Severity
+from anvil.core.units import parse_bytes
+from anvil.pipeline.events import Outcome
+
+
+def statistics() -> Outcome:
+    """What the cache holds."""
+    store = user_store()
+    usage = collect.usage(store)
+    return Outcome(
+        text=(
+            f"folder    {store.root}",
+            f"blobs     {usage.n_blobs:,}, {_size(usage.blob_bytes)}",
+            f"results   {usage.n_results:,}",
+            f"tools     {_size(usage.tool_bytes)}, what the compilers built for themselves",
+        ),
+        details={
+            "cache": {
+                "folder": str(store.root),
+                "blobs": usage.n_blobs,
+                "blob_bytes": usage.blob_bytes,
+                "results": usage.n_results,
+                "tool_bytes": usage.tool_bytes,
+            }
+        },
+    )
+
+
+def verify_blobs() -> Outcome:
+    """Hash everything; damaged blobs are removed and reported, and the exit code is 1."""
+    n_blobs, damaged = collect.verify(user_store())
+    return Outcome(
+        text=(f"{n_blobs:,} blobs, {len(damaged)} damaged",),
+        diagnostics=tuple(
+            Diagnostic(
+                code="cache.damaged",
+                severity=Severity.WARNING,
+                message=f"blob {name} was damaged and is removed",
+                hint="it is made again when a build needs it; check the disk if this repeats",
+            )
+            for name in damaged
+        ),
+        exit_codes=(ExitCode.FAILED,) if damaged else (),
+        details={"cache": {"blobs": n_blobs, "damaged": list(damaged)}},
+    )
+
+
+def collect_garbage(max_size: str) -> Outcome:
+    """Keep at most `max_size`, such as `5 GiB`. Raises AnvilError for another form."""
+    try:
+        max_bytes = parse_bytes(max_size)
+    except ValueError as error:
+        raise AnvilError(
+            Diagnostic(
+                code="cli.usage",
+                message=f"--max-size: {error}",
+                hint="write a number and a unit, such as `5 GiB`",
+            )
+        ) from error
+    collected = collect.collect(user_store(), max_bytes)
+    return Outcome(
+        text=(
+            f"removed {collected.n_results:,} results and {collected.n_blobs:,} blobs, "
+            f"{_size(collected.freed_bytes)}",
+        ),
+        details={
+            "cache": {
+                "removed_results": collected.n_results,
+                "removed_blobs": collected.n_blobs,
+                "freed_bytes": collected.freed_bytes,
+            }
+        },
+    )
+
+
+def _size(n_bytes: int) -> str:
+    size = float(n_bytes)
+    for unit in ("B", "KiB", "MiB"):
+        if size < 1024:  # noqa: PLR2004  a unit's step
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1024
+    return f"{size:.1f} GiB"

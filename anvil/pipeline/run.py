@@ -1,0 +1,271 @@
+"""Running built artifacts: the runner for each emulator, and anvil run's tensors in files."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from anvil.core.diagnostics import AnvilError, Diagnostic, ExitCode
+from anvil.pipeline.artifacts import read_built
+from anvil.pipeline.events import Outcome, TargetOutcome
+from anvil.verify.invocation import Invocation
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    import numpy.typing as npt
+
+    from anvil.core.target import Target
+    from anvil.pipeline.artifacts import BuiltTarget
+    from anvil.process import Cancellation
+    from anvil.verify.invocation import Port, RunResult
+
+_RUNNERS = {
+    "qemu-system-arm": "anvil.verify.qemu_system",
+    "qemu-user": "anvil.verify.qemu_user",
+    "node": "anvil.verify.node",
+    "native": "anvil.verify.native",
+}
+_SERIAL_RUNNER = "anvil.verify.serial_board"
+_TIMEOUT_S = 600.0
+
+
+def run_batches(  # noqa: PLR0913  what one invocation is made of
+    built: BuiltTarget,
+    target: Target,
+    batches: Sequence[tuple[bytes, ...]],
+    *,
+    cancellation: Cancellation,
+    count: bool = False,
+    serial_port: str | None = None,
+) -> RunResult:
+    """Run several inferences on the target's emulator, natively, or on a board."""
+    name = _RUNNERS[target.emulator.kind] if serial_port is None else _SERIAL_RUNNER
+    runner = importlib.import_module(name)
+    result: RunResult = runner.run(
+        Invocation(
+            name=built.name,
+            target=target.name,
+            folder=built.folder,
+            emulator=target.emulator,
+            inputs=built.inputs,
+            outputs=built.outputs,
+            batches=tuple(batches),
+            count=count,
+            timeout_s=_TIMEOUT_S,
+            cancellation=cancellation,
+            serial_port=serial_port,
+        )
+    )
+    return result
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRequest:
+    """anvil run's options."""
+
+    inputs: tuple[str, ...]  # FILE, INDEX=FILE or NAME=FILE
+    outputs: tuple[str, ...]
+    stats: Path | None
+    serial_port: str | None
+
+
+def run_files(
+    folder: Path, target: Target, request: RunRequest, cancellation: Cancellation
+) -> Outcome:
+    """Read .npy inputs, run, write .npy outputs and statistics.
+
+    Raises AnvilError: exit 2 for wrong files, shapes or types, 1 where running fails.
+    """
+    import numpy as np  # noqa: PLC0415  only here
+
+    built = read_built(folder, target.name)
+    input_files = _assign(request.inputs, built.inputs, "input")
+    output_files = _assign(request.outputs, built.outputs, "output")
+    missing = [port.name for i, port in enumerate(built.inputs) if i not in input_files]
+    if missing:
+        raise _wrong(
+            f"no file is given for input {', '.join(missing)}",
+            "give --input once per input, in the model's order, or as NAME=FILE",
+        )
+    arrays = [
+        _as_batches(_load(input_files[i]), port, input_files[i])
+        for i, port in enumerate(built.inputs)
+    ]
+    counts = sorted({len(array) for array, _ in arrays})
+    if len(counts) > 1:
+        raise _wrong(
+            f"the inputs hold {' and '.join(map(str, counts))} inferences",
+            "every input holds the same number of inferences",
+        )
+    n_inferences = counts[0]
+    result = run_batches(
+        built,
+        target,
+        [tuple(array[n].tobytes() for array, _ in arrays) for n in range(n_inferences)],
+        cancellation=cancellation,
+        count=request.stats is not None,
+        serial_port=request.serial_port,
+    )
+    form = arrays[0][1]
+    for index, path in sorted(output_files.items()):
+        port = built.outputs[index]
+        raw = b"".join(row[index] for row in result.outputs)
+        flat = np.frombuffer(raw, dtype=np.dtype(port.dtype).newbyteorder("<"))
+        _save(path, flat.reshape(_output_shape(port, n_inferences, form)))
+    stats = _stats(built, result)
+    if request.stats is not None:
+        _write_json(request.stats, stats)
+    return Outcome(
+        targets=(
+            TargetOutcome(
+                target=target.name,
+                status="ran",
+                exit_code=ExitCode.DONE,
+                details={"inferences": n_inferences, "stats": stats},
+                note=f"{n_inferences} inference{'s' if n_inferences > 1 else ''}",
+            ),
+        )
+    )
+
+
+def _stats(built: BuiltTarget, result: RunResult) -> dict[str, Any]:
+    flash = built.measured["flash_bytes"]
+    return {
+        "instructions": result.instructions,
+        "cycles": result.cycles,
+        "stack_bytes": result.stack_bytes,
+        "arena_bytes": built.plan["arena_bytes"],
+        "code_bytes": flash["code"],
+        "weight_bytes": flash["weights"],
+    }
+
+
+def _assign(words: Sequence[str], ports: Sequence[Port], role: str) -> dict[int, Path]:
+    """Port index -> file, from FILE (in order), INDEX=FILE and NAME=FILE."""
+    names = {port.name: index for index, port in enumerate(ports)}
+    files: dict[int, Path] = {}
+    position = 0
+    for word in words:
+        key, equals, rest = word.partition("=")
+        if equals and key in names:
+            index, path = names[key], rest
+        elif equals and key.isdecimal():
+            index, path = int(key), rest
+        elif equals and not Path(word).exists() and role == "input":
+            listed = ", ".join(f"{i} {port.name!r}" for i, port in enumerate(ports))
+            raise _wrong(f"the model has no {role} {key!r}", f"its {role}s are {listed}")
+        else:
+            index, path = position, word
+            position += 1
+        if index >= len(ports):
+            raise _wrong(
+                f"{role} {index} is given, and the model has {len(ports)}",
+                f"give --{role} at most {len(ports)} times",
+            )
+        if index in files:
+            raise _wrong(f"{role} {index} is given twice", "give each one once")
+        files[index] = Path(path)
+    return files
+
+
+def _load(path: Path) -> npt.NDArray[np.generic]:
+    import numpy as np  # noqa: PLC0415  only here
+
+    try:
+        # No pickles: an array of objects could run code.
+        loaded = np.load(path, allow_pickle=False)
+    except FileNotFoundError:
+        raise _wrong(f"there is no file {path}", "give a .npy file", file=path) from None
+    except (OSError, ValueError, EOFError) as error:
+        raise _wrong(f"this is not a .npy file: {error}", "write it with numpy.save", file=path) from None
+    if not isinstance(loaded, np.ndarray):
+        loaded.close()
+        raise _wrong("this is an .npz archive, not one array", "write it with numpy.save", file=path)
+    return loaded
+
+
+def _as_batches(
+    array: npt.NDArray[np.generic], port: Port, path: Path
+) -> tuple[npt.NDArray[np.generic], str]:
+    """The array with a leading axis of inferences, and the form that it had.
+
+    Forms: `one` (the model's shape), `stacked` (one more leading axis), `batched` (the
+    model's batch of 1 replaced by the number of inferences).
+    """
+    import numpy as np  # noqa: PLC0415  only here
+
+    if array.dtype.newbyteorder("=") != np.dtype(port.dtype):
+        raise _wrong(
+            f"input {port.name} has dtype {array.dtype}, and the model takes {port.dtype}",
+            f"convert it: quantize with the model's scale and zero point, then "
+            f".astype({port.dtype!r})",
+            file=path,
+        )
+    array = np.ascontiguousarray(array, dtype=np.dtype(port.dtype).newbyteorder("<"))
+    shape = tuple(array.shape)
+    if shape == port.shape:
+        return array.reshape((1, *port.shape)), "one"
+    if shape[1:] == port.shape and shape[0] > 0:
+        return array, "stacked"
+    if port.shape[:1] == (1,) and shape[1:] == port.shape[1:] and shape[:1] > (0,):
+        return array.reshape((shape[0], *port.shape)), "batched"
+    raise _wrong(
+        f"input {port.name} has shape {shape}, and the model takes {port.shape}",
+        f"several inferences are N x {port.shape}"
+        + (f" or N x {port.shape[1:]}" if port.shape[:1] == (1,) else ""),
+        file=path,
+    )
+
+
+def _output_shape(port: Port, n_inferences: int, form: str) -> tuple[int, ...]:
+    if form == "one":
+        return port.shape
+    if form == "batched" and port.shape[:1] == (1,):
+        return (n_inferences, *port.shape[1:])
+    return (n_inferences, *port.shape)
+
+
+def _save(path: Path, array: npt.NDArray[np.generic]) -> None:
+    import io  # noqa: PLC0415  only here
+
+    import numpy as np  # noqa: PLC0415  only here
+
+    buffer = io.BytesIO()
+    np.save(buffer, array, allow_pickle=False)
+    _write(path, buffer.getvalue())
+
+
+def _write_json(path: Path, document: dict[str, Any]) -> None:
+    import json  # noqa: PLC0415  only here
+
+    _write(path, (json.dumps(document, indent=2) + "\n").encode())
+
+
+def _write(path: Path, content: bytes) -> None:
+    try:
+        path.write_bytes(content)
+    except OSError as error:
+        raise AnvilError(
+            Diagnostic(
+                code="output.unwritable",
+                message=f"cannot write {path}: {error.strerror or error}",
+                file=str(path),
+                hint="name another file",
+            ),
+            exit_code=ExitCode.FAILED,
+        ) from error
+
+
+def _wrong(message: str, hint: str, file: Path | None = None) -> AnvilError:
+    return AnvilError(
+        Diagnostic(
+            code="run.input",
+            message=message,
+            hint=hint,
+            file=None if file is None else str(file),
+        )
+    )
