@@ -1,93 +1,90 @@
-"""CONV_2D on int8: images NHWC, weights OHWI, plain or grouped."""
+"""CONV_2D on int8: images NHWC, weights OHWI, plain or grouped.
+
+In a grouped convolution the input has a multiple of the filters' channels: the channels are
+cut into groups, and each group has output channels of its own.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from anvil.core.attributes import Conv2DAttributes
 from anvil.core.plan import KernelCall
-from anvil.ops.arrays import array_of, constant_of
+from anvil.ops.checks import attributes_of, output_tensor, shape_problems
 from anvil.ops.definition import OperatorDefinition
-from anvil.ops.requantize import activation_range, multipliers_and_shifts, requantize, wrap_int32
+from anvil.ops.elementwise import quantization_of
 from anvil.ops.weights import (
-    bias_array,
-    check_activation_tensor,
-    check_multipliers,
-    check_weights,
-    effective_scales,
-    zero_point,
+    arity_problems,
+    convolution_constants,
+    convolution_output,
+    multiplier_problems,
+    output_fields,
+    tensor_problems,
 )
-from anvil.ops.windows import Axis, padded
+from anvil.ops.windows import (
+    Axis,
+    image_axes,
+    padded,
+    rank_problems,
+    window_fields,
+    window_problems,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import numpy.typing as npt
-
     from anvil.core.graph import Graph, Op
     from anvil.ops.definition import Array, Shape
 
-_CHANNEL_AXIS = 0  # of the weights
-
-
-def _attributes(op: Op) -> Conv2DAttributes:
-    if not isinstance(op.attributes, Conv2DAttributes):
-        msg = f"CONV_2D takes Conv2DAttributes, found {type(op.attributes).__name__}"
-        raise TypeError(msg)
-    return op.attributes
-
 
 def _axes(op: Op, graph: Graph) -> tuple[Axis, Axis]:
-    attributes = _attributes(op)
-    _, height, width, _ = graph.tensors[op.inputs[0]].shape
     _, filter_h, filter_w, _ = graph.tensors[op.inputs[1]].shape
-    return (
-        Axis(
-            extent=height,
-            n_taps=filter_h,
-            stride=attributes.stride_h,
-            dilation=attributes.dilation_h,
-            padding=attributes.padding,
-        ),
-        Axis(
-            extent=width,
-            n_taps=filter_w,
-            stride=attributes.stride_w,
-            dilation=attributes.dilation_w,
-            padding=attributes.padding,
-        ),
+    return image_axes(
+        graph.tensors[op.inputs[0]].shape,
+        (filter_h, filter_w),
+        attributes_of(op, Conv2DAttributes),
     )
 
 
 def _check(op: Op, graph: Graph) -> list[str]:
+    problems = arity_problems(op)
+    if problems:
+        return problems
     images, weights = (graph.tensors[index] for index in op.inputs[:2])
-    ranks = [
-        f"the {role} has {len(tensor.shape)} axes; 4 are supported"
-        for role, tensor in (("input", images), ("weights tensor", weights))
-        if len(tensor.shape) != 4
-    ]
-    if ranks:
-        return ranks
-    wrong = check_activation_tensor("input", images)
-    wrong += check_activation_tensor("output", graph.tensors[op.outputs[0]])
-    wrong += check_weights(op, graph, _CHANNEL_AXIS)
-    for name, axis in zip(("height", "width"), _axes(op, graph), strict=True):
-        wrong += axis.check(name)
-    input_channels, filter_channels = images.shape[3], weights.shape[3]
-    output_channels = weights.shape[0]
-    if filter_channels < 1 or input_channels < 1 or input_channels % filter_channels:
-        wrong.append(
-            f"the input has {input_channels} channels and the filters {filter_channels}; "
-            "a multiple of the filters' is supported"
-        )
-    elif output_channels < 1 or output_channels % (input_channels // filter_channels):
-        wrong.append(
-            f"{output_channels} output channels are not a multiple of the "
-            f"{input_channels // filter_channels} groups"
-        )
-    return wrong or check_multipliers(op, graph)
+    problems = rank_problems("input", images) + rank_problems("weights", weights)
+    if problems:
+        return problems
+    problems = tensor_problems(op, graph, channel_axis=0)
+    problems += window_problems(*_axes(op, graph))
+    problems += _group_problems(images.shape[3], weights.shape[3], weights.shape[0])
+    if problems:
+        return problems
+    return multiplier_problems(op, graph) + shape_problems(
+        output_tensor(op, graph), _infer_shapes(op, graph)[0]
+    )
+
+
+def _group_problems(input_channels: int, filter_channels: int, output_channels: int) -> list[str]:
+    if min(input_channels, filter_channels, output_channels) < 1:
+        return [
+            f"it has {input_channels} input channels, {filter_channels} in each filter and "
+            f"{output_channels} output channels; there must be at least 1 of each"
+        ]
+    if input_channels % filter_channels:
+        return [
+            f"its input has {input_channels} channels and each filter {filter_channels}; "
+            "the input's must be a multiple of the filter's"
+        ]
+    n_groups = input_channels // filter_channels
+    if output_channels % n_groups:
+        return [
+            f"its {output_channels} output channels cannot be shared among {n_groups} groups "
+            f"of {filter_channels} input channels; they must be a multiple of the groups"
+        ]
+    return []
 
 
 def _infer_shapes(op: Op, graph: Graph) -> tuple[Shape, ...]:
@@ -97,12 +94,6 @@ def _infer_shapes(op: Op, graph: Graph) -> tuple[Shape, ...]:
     return ((batches, vertical.n_windows, horizontal.n_windows, output_channels),)
 
 
-def _rescaling(op: Op, graph: Graph) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
-    multiplier, shift = multipliers_and_shifts(effective_scales(op, graph))
-    n_channels = graph.tensors[op.inputs[1]].shape[_CHANNEL_AXIS]
-    return np.broadcast_to(multiplier, n_channels), np.broadcast_to(shift, n_channels)
-
-
 def _reference(op: Op, graph: Graph, inputs: Sequence[Array | None]) -> tuple[Array, ...]:
     images, weights = inputs[0], inputs[1]
     assert images is not None
@@ -110,44 +101,28 @@ def _reference(op: Op, graph: Graph, inputs: Sequence[Array | None]) -> tuple[Ar
     vertical, horizontal = _axes(op, graph)
     # Sums of int8 products stay far below 2**53, so that float64 holds every one exactly
     # in whatever order the matrix product adds them.
-    centred = images.astype(np.float64) - zero_point(graph.tensors[op.inputs[0]])
-    window_source = padded(centred, vertical, horizontal, value=0)
+    centred = images.astype(np.float64) - quantization_of(graph.tensors[op.inputs[0]]).zero_point
+    pixels = padded(centred, vertical, horizontal, value=0)
     filters = weights.astype(np.float64)
-    n_groups = images.shape[3] // weights.shape[3]
+    filter_channels = weights.shape[3]
+    n_groups = images.shape[3] // filter_channels
     filters_per_group = weights.shape[0] // n_groups
-    ((batches, height, width, n_channels),) = _infer_shapes(op, graph)
-    sums = np.zeros((batches, height, width, n_channels))
+    sums = np.zeros(_infer_shapes(op, graph)[0])
     for group in range(n_groups):
         outputs = slice(group * filters_per_group, (group + 1) * filters_per_group)
-        channels = slice(group * weights.shape[3], (group + 1) * weights.shape[3])
+        channels = slice(group * filter_channels, (group + 1) * filter_channels)
         for y in range(vertical.n_taps):
             for x in range(horizontal.n_taps):
-                pixels = window_source[:, vertical.pixels(y), horizontal.pixels(x), channels]
-                sums[..., outputs] += pixels @ filters[outputs, y, x, :].T
-    accumulators: npt.NDArray[Any] = sums.astype(np.int64) + bias_array(op, graph, n_channels)
-    multiplier, shift = _rescaling(op, graph)
-    output = graph.tensors[op.outputs[0]]
-    scaled = requantize(wrap_int32(accumulators), multiplier, shift).astype(np.int64)
-    assert output.quantization is not None
-    least, greatest = activation_range(
-        _attributes(op).activation, output.quantization, output.dtype
-    )
-    shifted = wrap_int32(scaled + output.quantization.zero_point)
-    return (np.clip(shifted, least, greatest).astype(np.int8),)
+                tap = pixels[:, vertical.pixels(y), horizontal.pixels(x), channels]
+                sums[..., outputs] += tap @ filters[outputs, y, x, :].T
+    return (convolution_output(op, graph, sums, attributes_of(op, Conv2DAttributes).activation),)
 
 
 def _lower(op: Op, graph: Graph) -> tuple[KernelCall, ...]:
     images, weights = (graph.tensors[index] for index in op.inputs[:2])
-    output = graph.tensors[op.outputs[0]]
-    assert output.quantization is not None
-    attributes = _attributes(op)
     vertical, horizontal = _axes(op, graph)
     ((batches, output_h, output_w, output_channels),) = _infer_shapes(op, graph)
     filter_channels = weights.shape[3]
-    output_min, output_max = activation_range(
-        attributes.activation, output.quantization, output.dtype
-    )
-    multiplier, shift = _rescaling(op, graph)
     return (
         KernelCall(
             op="conv_2d",
@@ -160,36 +135,18 @@ def _lower(op: Op, graph: Graph) -> tuple[KernelCall, ...]:
                 ("output_h", output_h),
                 ("output_w", output_w),
                 ("output_channels", output_channels),
-                ("filter_h", vertical.n_taps),
-                ("filter_w", horizontal.n_taps),
                 ("filter_channels", filter_channels),
                 ("n_groups", images.shape[3] // filter_channels),
-                ("stride_h", vertical.stride),
-                ("stride_w", horizontal.stride),
+                *window_fields(vertical, horizontal),
                 ("dilation_h", vertical.dilation),
                 ("dilation_w", horizontal.dilation),
-                ("pad_top", vertical.pad_before),
-                ("pad_left", horizontal.pad_before),
-                ("input_zero_point", zero_point(images)),
-                ("output_zero_point", output.quantization.zero_point),
-                ("output_min", output_min),
-                ("output_max", output_max),
+                ("input_zero_point", quantization_of(images).zero_point),
+                *output_fields(op, graph, attributes_of(op, Conv2DAttributes).activation),
             ),
             inputs=(op.inputs[0],),
-            constants=(
-                constant_of("weights", array_of(weights)),
-                constant_of("bias", bias_array(op, graph, output_channels)),
-                constant_of("multiplier", multiplier),
-                constant_of("shift", shift),
-            ),
+            constants=convolution_constants(op, graph, output_channels),
             outputs=(op.outputs[0],),
-            n_macs=batches
-            * output_h
-            * output_w
-            * output_channels
-            * vertical.n_taps
-            * horizontal.n_taps
-            * filter_channels,
+            n_macs=batches * output_h * output_w * math.prod(weights.shape),
         ),
     )
 

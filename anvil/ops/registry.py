@@ -7,10 +7,14 @@ from typing import TYPE_CHECKING
 
 from anvil.ops import (
     add,
+    average_pool_2d,
     concatenation,
     conv_2d,
+    depthwise_conv_2d,
     dequantize,
+    fully_connected,
     logistic,
+    max_pool_2d,
     mean,
     mul,
     pad,
@@ -28,10 +32,14 @@ if TYPE_CHECKING:
 
 _OPERATORS = (
     add,
+    average_pool_2d,
     concatenation,
     conv_2d,
+    depthwise_conv_2d,
     dequantize,
+    fully_connected,
     logistic,
+    max_pool_2d,
     mean,
     mul,
     pad,

@@ -7,10 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from anvil.core.attributes import Padding
+from anvil.core.attributes import Padding, Pool2DAttributes
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy.typing as npt
+
+    from anvil.core.attributes import Conv2DAttributes, DepthwiseConv2DAttributes
+    from anvil.core.tensor import Tensor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,24 +57,24 @@ class Axis:
         start = tap * self.dilation
         return slice(start, start + (self.n_windows - 1) * self.stride + 1, self.stride)
 
-    def check(self, name: str) -> list[str]:
-        """What is wrong with the windows, one sentence each."""
-        wrong = [
-            f"{what} along the {name} is {value}; at least 1 is supported"
+    def problems(self, direction: str) -> list[str]:
+        """Refuse windows of no pixels and VALID windows that reach beyond the image."""
+        problems = [
+            f"its {what} along the {direction} is {value}; it must be at least 1"
             for what, value in (
-                ("the image's extent", self.extent),
-                ("the filter's extent", self.n_taps),
-                ("the stride", self.stride),
-                ("the dilation", self.dilation),
+                ("image", self.extent),
+                ("filter", self.n_taps),
+                ("stride", self.stride),
+                ("dilation", self.dilation),
             )
             if value < 1
         ]
-        if not wrong and self.n_windows < 1:
-            wrong.append(
-                f"the filter reaches over {self.reach} pixels along the {name} and the image "
-                f"has {self.extent}; VALID padding needs an image that is as large"
+        if not problems and self.n_windows < 1:
+            problems.append(
+                f"its filter reaches over {self.reach} pixels along the {direction}, and the "
+                f"image has {self.extent}; with VALID padding it must fit into the image"
             )
-        return wrong
+        return problems
 
 
 def padded(
@@ -85,4 +90,57 @@ def padded(
             (0, 0),
         ),
         constant_values=value,
+    )
+
+
+def image_axes(
+    image: Sequence[int],
+    window: tuple[int, int],
+    attributes: Conv2DAttributes | DepthwiseConv2DAttributes | Pool2DAttributes,
+) -> tuple[Axis, Axis]:
+    """The vertical and the horizontal axis of an NHWC image under windows of (height, width)."""
+    dilation = (1, 1)
+    if not isinstance(attributes, Pool2DAttributes):
+        dilation = (attributes.dilation_h, attributes.dilation_w)
+    return (
+        Axis(
+            extent=image[1],
+            n_taps=window[0],
+            stride=attributes.stride_h,
+            dilation=dilation[0],
+            padding=attributes.padding,
+        ),
+        Axis(
+            extent=image[2],
+            n_taps=window[1],
+            stride=attributes.stride_w,
+            dilation=dilation[1],
+            padding=attributes.padding,
+        ),
+    )
+
+
+def rank_problems(role: str, tensor: Tensor) -> list[str]:
+    """Refuse what is not a tensor of rank 4."""
+    if len(tensor.shape) == 4:
+        return []
+    return [
+        f"its {role} {tensor.name!r} has shape {list(tensor.shape)}; 4 axes are supported"
+    ]
+
+
+def window_problems(vertical: Axis, horizontal: Axis) -> list[str]:
+    """Refuse windows of no pixels and, with VALID padding, beyond the image."""
+    return vertical.problems("height") + horizontal.problems("width")
+
+
+def window_fields(vertical: Axis, horizontal: Axis) -> tuple[tuple[str, int], ...]:
+    """The parameters of a kernel that say where its windows lie."""
+    return (
+        ("filter_h", vertical.n_taps),
+        ("filter_w", horizontal.n_taps),
+        ("stride_h", vertical.stride),
+        ("stride_w", horizontal.stride),
+        ("pad_top", vertical.pad_before),
+        ("pad_left", horizontal.pad_before),
     )

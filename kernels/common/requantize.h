@@ -44,6 +44,15 @@ static inline int32_t anvil_requantize(int32_t value, int32_t multiplier, int32_
   return anvil_rounding_shift_right(high, right);
 }
 
+/* value * multiplier * 2^(shift - 31), rounded once, halves away from zero. multiplier >= 0
+ * and -31 <= shift <= 30; the result must fit. */
+static inline int32_t anvil_requantize_once(int32_t value, int32_t multiplier, int32_t shift) {
+  const int32_t exponent = 31 - shift;
+  const int64_t product = (int64_t)value * multiplier;
+  const int64_t half = (int64_t)1 << (exponent - 1);
+  return (int32_t)((product + half - (product < 0 ? 1 : 0)) >> exponent);
+}
+
 /* A rescaled sum as an int8 output. The addition wraps around, as TFLite's does. */
 static inline int8_t anvil_narrow(int32_t scaled, int32_t zero_point, int32_t least,
                                   int32_t greatest) {

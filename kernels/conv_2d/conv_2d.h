@@ -12,16 +12,16 @@ typedef struct {
   int32_t output_h;
   int32_t output_w;
   int32_t output_channels;
-  int32_t filter_h;
-  int32_t filter_w;
   int32_t filter_channels; /* input_channels / n_groups */
   int32_t n_groups;
+  int32_t filter_h;
+  int32_t filter_w;
   int32_t stride_h;
   int32_t stride_w;
-  int32_t dilation_h;
-  int32_t dilation_w;
   int32_t pad_top;
   int32_t pad_left;
+  int32_t dilation_h;
+  int32_t dilation_w;
   int32_t input_zero_point;
   int32_t output_zero_point;
   int32_t output_min; /* bounds of the fused activation */

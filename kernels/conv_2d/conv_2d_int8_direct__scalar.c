@@ -31,23 +31,20 @@ void anvil_conv_2d_int8_direct__scalar(const anvil_conv_2d_int8_parameters *para
       for (int32_t out_x = 0; out_x < p.output_w; ++out_x) {
         const int32_t x = out_x * p.stride_w - p.pad_left;
         const anvil_taps columns = anvil_taps_inside(x, p.input_w, p.filter_w, p.dilation_w);
+        const int32_t taps_per_run = row_is_contiguous ? columns.end - columns.begin : 1;
+        const int32_t run = taps_per_run * p.filter_channels;
         const int32_t first_pixel = (x + columns.begin * p.dilation_w) * pixel;
         for (int32_t channel = 0; channel < p.output_channels; ++channel) {
           const int32_t group_offset = channel / filters_per_group * p.filter_channels;
           uint32_t sum = (uint32_t)bias[channel];
           for (int32_t tap_y = rows.begin; tap_y < rows.end; ++tap_y) {
-            const int8_t *values =
-                input + (y + tap_y * p.dilation_h) * row + first_pixel + group_offset;
-            const int8_t *taps = weights + channel * filter + tap_y * filter_row +
-                                 columns.begin * p.filter_channels;
-            if (row_is_contiguous) {
-              sum += dot(values, p.input_zero_point, taps, (columns.end - columns.begin) * pixel);
-              continue;
-            }
-            for (int32_t tap_x = columns.begin; tap_x < columns.end; ++tap_x) {
-              sum += dot(values, p.input_zero_point, taps, p.filter_channels);
-              values += p.dilation_w * pixel;
-              taps += p.filter_channels;
+            int32_t value = (y + tap_y * p.dilation_h) * row + first_pixel + group_offset;
+            int32_t weight =
+                channel * filter + tap_y * filter_row + columns.begin * p.filter_channels;
+            for (int32_t tap_x = columns.begin; tap_x < columns.end; tap_x += taps_per_run) {
+              sum += dot(input + value, p.input_zero_point, weights + weight, run);
+              value += p.dilation_w * pixel;
+              weight += p.filter_channels;
             }
           }
           const int32_t scaled =

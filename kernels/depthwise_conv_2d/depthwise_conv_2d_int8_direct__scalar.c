@@ -1,0 +1,44 @@
+#include "common/requantize.h"
+#include "common/window.h"
+#include "depthwise_conv_2d/depthwise_conv_2d.h"
+
+void anvil_depthwise_conv_2d_int8_direct__scalar(
+    const anvil_depthwise_conv_2d_int8_parameters *parameters, const int8_t *input,
+    const int8_t *weights, const int32_t *bias, const int32_t *multiplier, const int32_t *shift,
+    int8_t *output) {
+  const anvil_depthwise_conv_2d_int8_parameters p = *parameters;
+  const int32_t pixel = p.input_channels;
+  const int32_t row = p.input_w * pixel;
+  const int32_t tap = pixel * p.depth_multiplier; /* weights of one tap, one per output channel */
+  const int32_t tap_row = p.filter_w * tap;
+
+  for (int32_t batch = 0; batch < p.batches; ++batch) {
+    for (int32_t out_y = 0; out_y < p.output_h; ++out_y) {
+      const int32_t y = out_y * p.stride_h - p.pad_top;
+      const anvil_taps rows = anvil_taps_inside(y, p.input_h, p.filter_h, p.dilation_h);
+      for (int32_t out_x = 0; out_x < p.output_w; ++out_x) {
+        const int32_t x = out_x * p.stride_w - p.pad_left;
+        const anvil_taps columns = anvil_taps_inside(x, p.input_w, p.filter_w, p.dilation_w);
+        const int32_t first_pixel = (x + columns.begin * p.dilation_w) * pixel;
+        for (int32_t channel = 0; channel < tap; ++channel) {
+          const int32_t input_channel = channel / p.depth_multiplier;
+          /* Sums are unsigned because TFLite's wrap around, and only unsigned ones may in C. */
+          uint32_t sum = (uint32_t)bias[channel];
+          for (int32_t tap_y = rows.begin; tap_y < rows.end; ++tap_y) {
+            int32_t value = (y + tap_y * p.dilation_h) * row + first_pixel + input_channel;
+            int32_t weight = tap_y * tap_row + columns.begin * tap + channel;
+            for (int32_t tap_x = columns.begin; tap_x < columns.end; ++tap_x) {
+              sum += (uint32_t)(weights[weight] * (input[value] - p.input_zero_point));
+              value += p.dilation_w * pixel;
+              weight += tap;
+            }
+          }
+          const int32_t scaled =
+              anvil_requantize((int32_t)sum, multiplier[channel], shift[channel]);
+          *output++ = anvil_narrow(scaled, p.output_zero_point, p.output_min, p.output_max);
+        }
+      }
+    }
+    input += p.input_h * row;
+  }
+}

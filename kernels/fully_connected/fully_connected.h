@@ -1,0 +1,23 @@
+/* FULLY_CONNECTED: input (batches, depth), weights (units, depth), output (batches, units). */
+#ifndef ANVIL_FULLY_CONNECTED_H
+#define ANVIL_FULLY_CONNECTED_H
+
+#include <stdint.h>
+
+typedef struct {
+  int32_t batches;
+  int32_t depth;
+  int32_t units;
+  int32_t output_zero_point;
+  int32_t output_min; /* bounds of the fused activation */
+  int32_t output_max;
+} anvil_fully_connected_int8_parameters;
+
+/* bias has the input's zero point in it: bias - zero_point * sum(weights) of each unit.
+ * multiplier and shift rescale each unit's sum, rounding once, see common/requantize.h. */
+void anvil_fully_connected_int8_direct__scalar(
+    const anvil_fully_connected_int8_parameters *parameters, const int8_t *input,
+    const int8_t *weights, const int32_t *bias, const int32_t *multiplier, const int32_t *shift,
+    int8_t *output);
+
+#endif

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.kernel_harness import (
+    Case,
+    Platform,
+    check_kernels,
+    check_references,
+    each_platform,
+)
+from tests.support.window_cases import (
+    ACTIVATIONS,
+    DILATED,
+    UNDILATED,
+    ZERO_POINTS,
+    Windows,
+    depthwise_case,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_COMMON = Windows(image=(5, 6), filter=(3, 3), stride=(2, 1))
+_CHANNELS = ((1, 1), (3, 1), (17, 1), (5, 2), (1, 3), (4, 3))
+
+
+def _cases() -> list[Case]:
+    cases = [
+        depthwise_case(
+            windows,
+            input_channels=_CHANNELS[i % 6][0],
+            depth_multiplier=_CHANNELS[i % 6][1],
+            zero_points=ZERO_POINTS[i % 5],
+            batches=1 + i % 2,
+        )
+        for i, windows in enumerate(UNDILATED + DILATED)
+    ]
+    cases += [
+        depthwise_case(_COMMON, input_channels=channels, depth_multiplier=multiplier, batches=2)
+        for channels, multiplier in _CHANNELS
+    ]
+    cases += [
+        depthwise_case(
+            _COMMON, input_channels=3, depth_multiplier=2, declared_multiplier=0, label="_derived"
+        )
+    ]
+    cases += [
+        depthwise_case(
+            _COMMON, input_channels=3, depth_multiplier=1, fused=fused, zero_points=zero_points
+        )
+        for fused in ACTIVATIONS
+        for zero_points in ZERO_POINTS
+    ]
+    by_label = {
+        "_one_scale": (0.013,),
+        "_halves": (0.5, 0.25, 0.125),
+        "_large": (37.3, 1000.1, 3.0),
+        "_wrapping": (1e6, 7.7e7, 3e8),
+        "_vanishing": (4.6e-10, 1e-12, 1e-30),
+    }
+    return cases + [
+        depthwise_case(
+            _COMMON,
+            input_channels=3,
+            depth_multiplier=1,
+            scales=(1.0, 1.0),
+            weight_scales=scales,
+            label=label,
+        )
+        for label, scales in by_label.items()
+    ]
+
+
+CASES = _cases()
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_numpy_equals_tflite(case: Case) -> None:
+    check_references(case)
+
+
+@each_platform
+def test_kernels_equal_numpy(platform: Platform, tmp_path: Path) -> None:
+    check_kernels(platform, CASES, tmp_path)
