@@ -1,0 +1,250 @@
+"""The microcontroller project: the library, a firmware around it, and PlatformIO files.
+
+All numbers are computed here; the templates only place them. Beside the project's own
+files it holds the development platform and the SCons package that PlatformIO asks for, so
+that `pio run` needs no registry.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from anvil import __version__
+from anvil.core.diagnostics import AnvilError, Diagnostic
+from anvil.render.environment import jinja_environment, render
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from anvil.core.plan import Plan
+    from anvil.core.target import Console, Region, Target
+
+# What PlatformIO 6.2.0 asks for: its package tool-scons 4.41101 stands for SCons 4.11.1.
+PLATFORMIO_VERSION = "6.2.0"
+SCONS_VERSION = "4.11.1"
+_TOOL_SCONS_VERSION = "4.41101.0"
+
+# BAUDRATE of Nordic's UARTE: the register's own values, as the product specification lists
+# them; they follow no formula exactly.
+_UARTE_BAUDRATE = {
+    9600: 0x00275000,
+    19200: 0x004EA000,
+    38400: 0x009D0000,
+    57600: 0x00EB0000,
+    115200: 0x01D60000,
+    230400: 0x03B00000,
+    250000: 0x04000000,
+    460800: 0x07400000,
+    921600: 0x0F000000,
+    1000000: 0x10000000,
+}
+
+# Machines of qemu-system-arm with a CMSDK timer: its address, and nanoseconds per tick,
+# which are instructions per tick under `-icount shift=0` (25 MHz).
+_MACHINES = {
+    "mps2-an385": (0x40000000, 40),
+    "mps2-an386": (0x40000000, 40),
+    "mps2-an500": (0x40000000, 40),
+}
+
+_PINS_PER_PORT = 32
+
+# Path in the project -> plain file under templates/, which gets a first line that names it.
+_PLAIN_FILES = {
+    "firmware/common/device.h": "firmware/common/device.h",
+    "firmware/common/main.c": "firmware/common/main.c",
+    "firmware/common/protocol.c": "firmware/common/protocol.c",
+    "firmware/common/protocol.h": "firmware/common/protocol.h",
+    "firmware/common/stack.c": "firmware/common/stack.c",
+    "firmware/common/stack.h": "firmware/common/stack.h",
+    "firmware/common/startup.c": "firmware/common/startup.c",
+    "firmware/device/console_uarte.c": "firmware/device/console_uarte.c",
+    "firmware/device/counter_cycles.c": "firmware/device/counter_cycles.c",
+    "firmware/device/soc_nrf52.c": "firmware/device/soc_nrf52.c",
+    "firmware/emulator/console_semihosting.c": "firmware/emulator/console_semihosting.c",
+    "firmware/emulator/counter_instructions.c": "firmware/emulator/counter_instructions.c",
+    "firmware/emulator/soc_emulator.c": "firmware/emulator/soc_emulator.c",
+    "platformio/packages/tool-scons/scons.py": "platformio/scons.py",
+    "platformio/platforms/anvil/builder/main.py": "platformio/builder.py",
+}
+
+_TEMPLATES = {
+    "README.md": "platformio/README.md.j2",
+    "platformio.ini": "platformio/platformio.ini.j2",
+    "firmware/memory.ld": "firmware/memory.ld.j2",
+    "firmware/common/interrupts.h": "firmware/common/interrupts.h.j2",
+    "firmware/common/model.h": "firmware/common/model.h.j2",
+    "firmware/device/board.h": "firmware/device/board.h.j2",
+    "firmware/emulator/machine.h": "firmware/emulator/machine.h.j2",
+    "platformio/platforms/anvil/platform.json": "platformio/platform.json.j2",
+}
+
+
+def render_platformio(
+    plan: Plan, *, plan_digest: str, library: Mapping[str, bytes], templates: Mapping[str, bytes]
+) -> dict[str, bytes]:
+    """The whole project by path, `library/` included.
+
+    library: what render_library gives; templates: every file under templates/ by path
+    relative to it. AnvilError lists everything of the target's profile that a
+    microcontroller needs and that is missing or not supported.
+    """
+    values = _values(plan, plan_digest)
+    environment = jinja_environment(templates)
+    files = {path: render(environment, template, **values) for path, template in _TEMPLATES.items()}
+    files[f"platformio/platforms/anvil/boards/{values['board_id']}.json"] = render(
+        environment, "platformio/board.json.j2", **values
+    )
+    tool_scons = {"package": "tool-scons", "version": _TOOL_SCONS_VERSION}
+    files["platformio/packages/tool-scons/package.json"] = render(
+        environment, "platformio/tool-scons.json.j2", **values | tool_scons
+    )
+    # Without the owner PlatformIO takes the package for another one and asks its registry.
+    files["platformio/packages/tool-scons/.piopm"] = render(
+        environment, "platformio/piopm.json.j2", type="tool", owner="platformio", **tool_scons
+    )
+    files["platformio/platforms/anvil/.piopm"] = render(
+        environment,
+        "platformio/piopm.json.j2",
+        type="platform",
+        package="anvil",
+        version=__version__,
+        owner=None,
+    )
+    for path, template in _PLAIN_FILES.items():
+        files[path] = _banner(path, template, plan_digest) + templates[template]
+    return dict(sorted((files | dict(library)).items()))
+
+
+def _banner(path: str, template: str, plan_digest: str) -> bytes:
+    text = f"From templates/{template} by Anvil {__version__}, plan {plan_digest}."
+    return (f"# {text}\n" if path.endswith(".py") else f"/* {text} */\n").encode()
+
+
+def _values(plan: Plan, plan_digest: str) -> dict[str, Any]:
+    """Template values; AnvilError with everything that the profile lacks."""
+    target = plan.target
+    console = target.console
+    machine = target.emulator.machine
+    problems = _problems(target)
+    if (
+        problems
+        or console is None
+        or target.flash is None
+        or target.ram is None
+        or target.platformio is None
+        or machine is None
+    ):
+        raise AnvilError(*problems)
+    timer_base, instructions_per_tick = _MACHINES[machine]
+    mcu = target.mcu or target.core.name
+    return {
+        "plan_digest": plan_digest,
+        "version": __version__,
+        "name": plan.name,
+        "prefix": plan.name.upper(),
+        "target": target.name,
+        "board": target.board,
+        "board_id": target.platformio.board,
+        "vendor": target.board.split()[0],
+        "mcu": mcu,
+        "mcu_lower": mcu.lower(),
+        "pyocd_target": mcu.lower(),
+        "core": target.core.name,
+        "clock_hz": target.clock_hz or 0,
+        "n_interrupts": target.n_interrupts,
+        "stack_bytes": target.stack_bytes,
+        "machine": machine,
+        "timer_base": f"0x{timer_base:08X}",
+        "instructions_per_tick": instructions_per_tick,
+        "platformio_version": PLATFORMIO_VERSION,
+        "scons_version": SCONS_VERSION,
+        "compiler_package": target.toolchain.package,
+        "compiler_version": target.toolchain.version,
+        "core_flags": list(target.toolchain.core_flags),
+        "compile_flags": list(target.toolchain.compile_flags),
+        "link_flags": list(target.toolchain.link_flags),
+        **_memory_values(target.flash, target.ram),
+        **_console_values(console),
+    }
+
+
+def _memory_values(flash: Region, ram: Region) -> dict[str, Any]:
+    return {
+        "flash_origin": f"0x{flash.origin:08X}",
+        "flash_bytes": flash.size_bytes,
+        "ram_origin": f"0x{ram.origin:08X}",
+        "ram_bytes": ram.size_bytes,
+    }
+
+
+def _console_values(console: Console) -> dict[str, Any]:
+    tx_port, tx_pin = divmod(console.tx_pin, _PINS_PER_PORT)
+    rx_port, rx_pin = divmod(console.rx_pin, _PINS_PER_PORT)
+    return {
+        "console_base": f"0x{console.base:08X}",
+        "tx_port": tx_port,
+        "tx_pin": tx_pin,
+        "tx_name": f"P{tx_port}.{tx_pin:02}",
+        "rx_port": rx_port,
+        "rx_pin": rx_pin,
+        "rx_name": f"P{rx_port}.{rx_pin:02}",
+        "baud": console.baud,
+        "baudrate_register": f"0x{_UARTE_BAUDRATE[console.baud]:08X}",
+    }
+
+
+def _problems(target: Target) -> list[Diagnostic]:
+    missing = [
+        what
+        for what, is_missing in (
+            ("memory.flash", target.flash is None),
+            ("memory.ram", target.ram is None),
+            ("stack", not target.stack_bytes),
+            ("interrupts", target.n_interrupts < 1),
+            ("console", target.console is None),
+            ("platformio", target.platformio is None),
+        )
+        if is_missing
+    ]
+    problems = [
+        Diagnostic(
+            code="target.incomplete",
+            message=f"target {target.name} is built by platformio and its profile has no {what}",
+            path=what,
+            hint="add it to the profile; targets/boards/nrf52840.yaml shows all of them",
+        )
+        for what in missing
+    ]
+    console = target.console
+    if console is not None and console.kind != "uarte":
+        problems.append(
+            Diagnostic(
+                code="target.console",
+                message=f"target {target.name} has a console of kind {console.kind!r}",
+                path="console.kind",
+                hint="the only kind that has a driver is uarte",
+            )
+        )
+    if console is not None and console.baud not in _UARTE_BAUDRATE:
+        problems.append(
+            Diagnostic(
+                code="target.baud",
+                message=f"target {target.name}: UARTE has no rate of {console.baud} baud",
+                path="console.baud",
+                hint=f"choose one of {', '.join(map(str, sorted(_UARTE_BAUDRATE)))}",
+            )
+        )
+    if target.emulator.machine not in _MACHINES:
+        problems.append(
+            Diagnostic(
+                code="target.machine",
+                message=(
+                    f"target {target.name}: the emulator's firmware does not know QEMU's machine "
+                    f"{target.emulator.machine!r}"
+                ),
+                path="emulator.machine",
+                hint=f"choose one of {', '.join(sorted(_MACHINES))}",
+            )
+        )
+    return problems
