@@ -60,7 +60,7 @@ class _Rescaling:
 
 
 def check(op: Op, graph: Graph) -> list[str]:
-    """Refuse all but int8 with one scale each, up to rank 6, of shapes that go together."""
+    """Refuse all but int8 with one scale each, of shapes that go together."""
     problems = binary_problems(op, graph)
     if problems:
         return problems

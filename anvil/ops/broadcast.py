@@ -9,8 +9,7 @@ from anvil.ops.loops import Loop, fuse, row_major_strides
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# TFLite's reference kernels refuse more when they broadcast.
-MAX_RANK = 6
+MAX_RANK = 8  # of TFLite's reference kernels when they broadcast
 
 
 def broadcast_shape(first: Sequence[int], second: Sequence[int]) -> tuple[int, ...] | None:
@@ -41,12 +40,11 @@ def broadcast_loops(
         )
         for shape in (_extended(first, rank), _extended(second, rank))
     ]
-    return fuse(
-        [
-            Loop(extent=extent, strides=(one, other))
-            for extent, one, other in zip(output, *strides, strict=True)
-        ]
-    )
+    loops = [
+        Loop(extent=extent, strides=(one, other))
+        for extent, one, other in zip(output, *strides, strict=True)
+    ]
+    return fuse(loops, 2)
 
 
 def _extended(shape: Sequence[int], rank: int) -> tuple[int, ...]:

@@ -38,13 +38,13 @@ def row_major_strides(shape: Sequence[int]) -> tuple[int, ...]:
     return tuple(math.prod(shape[axis + 1 :]) for axis in range(len(shape)))
 
 
-def fuse(loops: Sequence[Loop]) -> tuple[Loop, ...]:
+def fuse(loops: Sequence[Loop], n_tensors: int = 1) -> tuple[Loop, ...]:
     """At least one loop, outermost first, that visit the same elements in the same order.
 
     A loop of extent 1 goes away, and two neighbours become one where stepping the outer
-    one is the same as running the inner one to its end.
+    one is the same as running the inner one to its end. Each loop has `n_tensors` strides.
 
-    >>> fuse([Loop(extent=2, strides=(12, 0)), Loop(extent=3, strides=(4, 0))])
+    >>> fuse([Loop(extent=2, strides=(12, 0)), Loop(extent=3, strides=(4, 0))], 2)
     (Loop(extent=6, strides=(4, 0)),)
     """
     fused: list[Loop] = []
@@ -56,8 +56,7 @@ def fuse(loops: Sequence[Loop]) -> tuple[Loop, ...]:
         else:
             fused.append(loop)
     if not fused:
-        n_strides = len(loops[0].strides) if loops else 1
-        fused.append(Loop(extent=1, strides=(0,) * n_strides))
+        fused.append(Loop(extent=1, strides=(0,) * n_tensors))
     return tuple(fused)
 
 

@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from anvil.core.graph import Graph, Op
     from anvil.ops.definition import Array
 
-_MAX_RANK = 4
 _DIFFERENCE_BITS = 26  # fractional bits of a scaled difference; 5 integer bits are left
 _SUM_INTEGER_BITS = 12
 _MAX_DEPTH = (1 << _SUM_INTEGER_BITS) - 1
@@ -46,14 +45,13 @@ _OUTPUT_ZERO_POINT = -128
 
 
 def check(op: Op, graph: Graph) -> list[str]:
-    """Refuse all but int8 of rank 1 to 4 and an output from 0 to 255/256."""
+    """Refuse all but int8 with one scale each, and an output from 0 to 255/256."""
     problems = unary_problems(op, graph)
     if problems:
         return problems
     source, output = input_tensors(op, graph)[0], output_tensor(op, graph)
-    rank = len(source.shape)
-    if not 1 <= rank <= _MAX_RANK:
-        problems.append(f"its input is of rank {rank}; rank 1 to {_MAX_RANK} is supported")
+    if not source.shape:
+        problems.append(f"its input {source.name!r} is a scalar; it needs an axis to run over")
     elif source.shape[-1] > _MAX_DEPTH:
         problems.append(
             f"its last axis has {source.shape[-1]} elements; {_MAX_DEPTH} are the most whose "
