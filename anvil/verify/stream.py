@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from anvil import process
@@ -12,7 +14,6 @@ from anvil.verify.invocation import RunResult
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from anvil.verify.invocation import Invocation
 
@@ -35,8 +36,13 @@ def missing_tool(invocation: Invocation, message: str, hint: str) -> AnvilError:
 
 
 def find_program(*names: str) -> str | None:
-    """The path of the first of `names` that is on the PATH."""
-    return next((path for name in names if (path := shutil.which(name))), None)
+    """The path of the first of `names` on the PATH, or else beside the running Python.
+
+    There pip puts programs that it installs, whether or not its environment is activated.
+    """
+    folders = (None, str(Path(sys.executable).parent))
+    found = (shutil.which(name, path=folder) for folder in folders for name in names)
+    return next((path for path in found if path), None)
 
 
 def built_file(invocation: Invocation, file_name: str) -> Path:
