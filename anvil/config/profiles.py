@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from anvil.config.reader import Reader
-from anvil.config.reading import Memo, SourceFile, read_valid
+from anvil.config.reading import Memo, SourceFile, memo_key, read_valid
 from anvil.config.schemas import SchemaKind
 from anvil.config.wording import did_you_mean, listed
 from anvil.core.diagnostics import AnvilError, Diagnostic
@@ -42,6 +42,19 @@ if TYPE_CHECKING:
 
     from anvil.config.document import Document, YamlPath
     from anvil.config.schemas import Schemas
+
+# What the pipeline needs of this stage's profiles comes from one place.
+__all__ = [
+    "LoadedTargets",
+    "ProfileLibrary",
+    "ProfileRoot",
+    "SourceFile",
+    "TargetListing",
+    "ToolchainChoice",
+    "load_targets",
+    "resolve_target",
+    "unknown_profile",
+]
 
 _SUFFIX = ".yaml"
 _KINDS = {
@@ -141,7 +154,7 @@ def load_targets(
                 diagnostics=diagnostics,
             )
         )
-    return LoadedTargets(listings=tuple(listings), memo=library.memo)
+    return LoadedTargets(listings=tuple(listings), memo=library.memo())
 
 
 def _attempt(library: ProfileLibrary, name: str) -> tuple[Target | None, tuple[Diagnostic, ...]]:
@@ -167,7 +180,7 @@ class ProfileLibrary:
     roots: tuple[ProfileRoot, ...]
     schemas: Schemas
     known: Mapping[str, Any]
-    memo: Memo = field(default_factory=dict)  # what was valid, for the next call
+    _valid: Memo = field(default_factory=dict)
     _read: dict[tuple[int, str], _Read] = field(default_factory=dict)
 
     def names(self, folder: str) -> list[str]:
@@ -183,6 +196,16 @@ class ProfileLibrary:
                 and _NAME.fullmatch(path[start : -len(_SUFFIX)])
             }
         )
+
+    def memo(self) -> Memo:
+        """What to remember: what was read now, and what is known of the other profiles."""
+        keys = {
+            memo_key(source, self.schemas[_KINDS[folder]])
+            for root in self.roots
+            for path, source in root.items()
+            if (folder := path.partition("/")[0]) in _KINDS
+        }
+        return {**{key: self.known[key] for key in keys & self.known.keys()}, **self._valid}
 
     def file_of(self, reference: str) -> str:
         """The file, as messages name it, that a reference such as boards/rpi4 means."""
@@ -202,20 +225,22 @@ class ProfileLibrary:
             document, diagnostics, memo = read_valid(
                 source, self.schemas[_KINDS[reference.partition("/")[0]]], self.known
             )
-            self.memo.update(memo)
+            self._valid.update(memo)
             self._read[index, path] = _Read(index, document, diagnostics)
         return self._read[index, path]
 
 
-def unknown_profile(library: ProfileLibrary, folder: str, name: str) -> tuple[str, str | None]:
+def unknown_profile(
+    library: ProfileLibrary, folder: str, name: str, *, noun: str | None = None
+) -> tuple[str, str | None]:
     """The message and the hint for a name that no profile of a folder has."""
     names = library.names(folder)
-    noun = folder.removesuffix("s") if folder != "boards" else "target"
     hint = did_you_mean(name, names)
     for root in library.roots:
         stray = root.get(f"{folder}/{name}.yml")
         if stray is not None:
             hint = f"rename {stray.file}: profiles end in {_SUFFIX}"
+    noun = noun or folder.removesuffix("s")
     return f"unknown {noun} {name!r}; there are: {listed(names)}", hint
 
 
@@ -255,7 +280,7 @@ def resolve_target(
     _check_memory(reader, fields["flash"], fields["ram"], fields["stack_bytes"])
     _check_build(reader, core)
     if reader.diagnostics:
-        raise AnvilError(*reader.diagnostics)
+        raise AnvilError(*reader.sorted_diagnostics())
     assert core is not None
     assert compiler is not None
     digest = key_of(_plain({**fields, "core": core.digest, "toolchain": compiler.digest}))
@@ -407,7 +432,8 @@ def _region(reader: Reader, name: str) -> Region | None:
         return None
     if origin + size_bytes > _ADDRESS_SPACE:
         message = f"the region ends at {origin + size_bytes:#x}, and addresses have 32 bits"
-        reader.error(("memory", name, "size"), "config.memory", message)
+        path = reader.first_said(("memory", name, "origin"), ("memory", name, "size"))
+        reader.error(path, "config.memory", message)
     return Region(origin=origin, size_bytes=size_bytes)
 
 
@@ -421,7 +447,8 @@ def _check_memory(
                 f"flash and RAM overlap: {first.origin:#x} and {first.size_bytes} bytes reach "
                 f"past {second.origin:#x}"
             )
-            reader.error(("memory", "ram", "origin"), "config.memory", message)
+            places = [("memory", r, key) for r in ("ram", "flash") for key in ("origin", "size")]
+            reader.error(reader.first_said(*places), "config.memory", message)
     if stack_bytes is not None and stack_bytes % _STACK_ALIGNMENT:
         message = f"a stack is a multiple of {_STACK_ALIGNMENT} bytes, found {stack_bytes}"
         reader.error(("stack",), "config.memory", message)

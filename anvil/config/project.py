@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import posixpath
 from dataclasses import dataclass
-from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from anvil.config.names import reason_against
@@ -32,8 +32,8 @@ class LoadedProject:
     """A checked anvil.yaml; `project.targets` lacks the targets that failed.
 
     `failures` has one entry for each of those, in the order asked, with every mistake in
-    its profile. `memo` is what to pass as `memo` next time; it holds what this call used
-    and nothing else, so that it does not grow.
+    its profile. `memo` is what to pass as `memo` next time; it holds files that are there
+    now and nothing else, so that it does not grow.
     """
 
     project: Project
@@ -65,7 +65,7 @@ def load_project(
     document, diagnostics, valid = read_valid(source, schemas[SchemaKind.ANVIL], memo or {})
     if document is None:
         raise AnvilError(*diagnostics)
-    library = ProfileLibrary(roots=tuple(roots), schemas=schemas, known=memo or {}, memo=valid)
+    library = ProfileLibrary(roots=tuple(roots), schemas=schemas, known=memo or {})
     reader = Reader([document], diagnostics)
     listed_targets = _mapping(document.value.get("targets"))
     asked = list(dict.fromkeys(listed_targets if targets is None else targets))
@@ -84,7 +84,7 @@ def load_project(
     reader.diagnostics.extend(_unknown_on_command_line(library, asked, listed_targets))
     if reader.diagnostics:
         raise AnvilError(*reader.diagnostics)
-    folder = PurePath(source.file).parent
+    folder = posixpath.dirname(source.file)
     requests, failures = [], {}
     for target in asked:
         try:
@@ -98,13 +98,13 @@ def load_project(
     project = Project(
         name=name,
         file=source.file,
-        model=str(folder / reader.need_text(("model",))),
+        model=posixpath.join(folder, reader.need_text(("model",))),
         model_position=(model.line, model.column),
         data=_data(reader, folder) if "data" in document.value else None,
         optimize=reader.text(("optimize",)) or "balanced",
         targets=tuple(requests),
     )
-    return LoadedProject(project=project, failures=failures, memo=library.memo)
+    return LoadedProject(project=project, failures=failures, memo={**valid, **library.memo()})
 
 
 def _mapping(value: object) -> dict[str, Any]:
@@ -133,7 +133,7 @@ def _check_names(
     boards, toolchains = library.names("boards"), library.names("toolchains")
     for target in targets:
         if target not in boards and not _has_error(reader, f"targets.{target}"):
-            message, hint = unknown_profile(library, "boards", target)
+            message, hint = unknown_profile(library, "boards", target, noun="target")
             reader.diagnostics.append(
                 document.error_at_key(("targets", target), "config.unknown-target", message, hint)
             )
@@ -155,7 +155,7 @@ def _unknown_on_command_line(
     diagnostics = []
     for target in asked:
         if target not in boards and target not in in_file:
-            message, hint = unknown_profile(library, "boards", target)
+            message, hint = unknown_profile(library, "boards", target, noun="target")
             diagnostics.append(
                 Diagnostic(code="config.unknown-target", message=f"--target: {message}", hint=hint)
             )
@@ -168,10 +168,10 @@ def _choice(reader: Reader, document: Document, target: str) -> ToolchainChoice 
     return None if name is None else ToolchainChoice(name=name, document=document, path=path)
 
 
-def _data(reader: Reader, folder: PurePath) -> DataFiles:
+def _data(reader: Reader, folder: str) -> DataFiles:
     def file(key: str) -> str | None:
         path = reader.text(("data", key))
-        return None if path is None else str(folder / path)
+        return None if path is None else posixpath.join(folder, path)
 
     return DataFiles(
         calibration=file("calibration"),

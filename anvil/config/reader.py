@@ -117,6 +117,18 @@ class Reader:
         self.need(path)
         return self.text(path) or ""
 
+    def first_said(self, *paths: YamlPath) -> YamlPath:
+        """Of places that contradict each other, the one in the nearest document."""
+        places = {path: place[1] for path in paths if (place := self.find(path)) is not None}
+        return min(places, key=lambda path: self.documents.index(places[path]))
+
+    def sorted_diagnostics(self) -> list[Diagnostic]:
+        """The mistakes by place, file by file in the order in which files came up."""
+        files = list(dict.fromkeys(d.file for d in self.diagnostics))
+        return sorted(
+            self.diagnostics, key=lambda d: (files.index(d.file), d.line or 0, d.column or 0)
+        )
+
     def error(self, path: YamlPath, code: str, message: str, hint: str | None = None) -> None:
         """Record a mistake about a value, at the document that says it."""
         place = self.find(path)

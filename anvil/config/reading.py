@@ -31,6 +31,12 @@ class SourceFile:
     content: bytes
 
 
+def memo_key(source: SourceFile, schema: Schema) -> str:
+    """What a valid document is remembered under: its content and its schema's."""
+    sha256 = hashlib.sha256(source.content).hexdigest()
+    return key_of([_MEMO_FORMAT, sha256, schema.sha256])
+
+
 def read_valid(
     source: SourceFile, schema: Schema, memo: Mapping[str, Any]
 ) -> tuple[Document | None, tuple[Diagnostic, ...], Memo]:
@@ -40,8 +46,7 @@ def read_valid(
     that is in it is neither parsed nor validated again. An entry that is not what this
     function gave is ignored.
     """
-    sha256 = hashlib.sha256(source.content).hexdigest()
-    key = key_of([_MEMO_FORMAT, sha256, schema.sha256])
+    key = memo_key(source, schema)
     if key in memo:
         try:
             return document_from_json(memo[key], source.file), (), {key: memo[key]}
@@ -55,5 +60,8 @@ def read_valid(
     document, diagnostics = read_yaml(source.content, source.file)
     if document is None:
         return None, diagnostics, {}
-    diagnostics = (*diagnostics, *validate(document, schema))
+    # What YAML could not resolve reads as nothing, and is not said twice.
+    refused = {diagnostic.path for diagnostic in diagnostics}
+    broken = [d for d in validate(document, schema) if d.path not in refused]
+    diagnostics = (*diagnostics, *broken)
     return document, diagnostics, {} if diagnostics else {key: document.as_json()}

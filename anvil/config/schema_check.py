@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError
+from jsonschema.validators import extend
 
 from anvil.config.wording import did_you_mean, found, listed, nearest
 from anvil.core.units import parse_bytes, parse_hertz, parse_seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from jsonschema.exceptions import ValidationError
+    from collections.abc import Callable, Iterator, Mapping
 
     from anvil.config.document import Document, YamlPath
     from anvil.config.schemas import Schema
@@ -29,14 +30,24 @@ _TYPE_NAMES = {
     "string": "a text",
     "integer": "a whole number",
     "number": "a number",
-    "boolean": "true or false",
     "null": "nothing",
 }
 
 
+def _pattern(
+    _validator: object, pattern: str, instance: object, _schema: object
+) -> Iterator[ValidationError]:
+    """A pattern as JSON Schema means it: `$` is the end, not also the line break before it."""
+    if isinstance(instance, str) and not re.search(re.sub(r"\$\Z", r"\\Z", pattern), instance):
+        yield ValidationError(f"{instance!r} does not match {pattern!r}")
+
+
+_Validator = extend(Draft202012Validator, {"pattern": _pattern})  # type: ignore[no-untyped-call]
+
+
 def validate(document: Document, schema: Schema) -> tuple[Diagnostic, ...]:
     """Every way in which a document breaks its schema, by position."""
-    errors = list(Draft202012Validator(schema.parse()).iter_errors(document.value))
+    errors = list(_Validator(schema.parse()).iter_errors(document.value))
     # A key that is only misspelt is not said to be missing as well.
     misspelt = {
         (*_path(error), nearest(name, _schema(error)["properties"]))
@@ -83,7 +94,7 @@ def _missing_key(
 ) -> Diagnostic:
     meaning = schema.get("properties", {}).get(name, {}).get("description")
     message = f"the key {name!r} is missing"
-    return document.error_at_key(path, "config.missing-key", message, meaning)
+    return document.error_at_key((*path, name), "config.missing-key", message, meaning)
 
 
 def _translate(error: ValidationError, document: Document) -> list[Diagnostic]:
@@ -118,6 +129,8 @@ def _translate(error: ValidationError, document: Document) -> list[Diagnostic]:
         hint = None
         if isinstance(value, str):
             hint = did_you_mean(value, [name for name in allowed if isinstance(name, str)])
+            if value in {str(number) for number in allowed if not isinstance(number, str)}:
+                hint = "write it without quotes"
         message = f"found {found(value)}; allowed: {listed(allowed)}"
         return [document.error_at_value(path, "config.value", message, hint)]
     if keyword == "pattern":
@@ -154,8 +167,8 @@ def _unit_message(value: object, unit: str) -> str:
 
 
 def _type_hint(names: list[str], value: object) -> str | None:
-    if names == ["boolean"] and isinstance(value, str):
-        return "YAML 1.2 has true and false, and takes yes, no, on and off for texts"
+    if "object" in names and isinstance(value, list) and value and isinstance(value[0], str):
+        return f"write each entry as a key of its own, such as `{value[0]}: {{}}`"
     if names == ["string"] and isinstance(value, (int, float)):
         return "put it into quotes"
     return None

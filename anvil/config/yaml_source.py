@@ -35,6 +35,7 @@ _REAL = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
 _NOT_FINITE = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
 _LEADING_ZERO = re.compile(r"[-+]?0[0-9]+")
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufffe\uffff]")
+_UNPRINTABLE = re.compile(f"{_CONTROL.pattern}|[\ud800-\udfff]")
 _LINE_BREAK = re.compile("\r\n|\r|\n")
 _CONSTANTS: Mapping[str, bool | None] = {
     "": None,
@@ -199,7 +200,8 @@ class _Composer:
         node = _Node(position=position)
         tag = getattr(event, "tag", None)
         if tag is not None:
-            message = f"the tag {tag} is not supported"
+            shown = tag.replace("tag:yaml.org,2002:", "!!")
+            message = f"the tag {shown} is not supported"
             hint = "remove it; put a text that looks like a number into quotes"
             self._refuse(position, "yaml.tag", message, hint=hint)
         if event.anchor is not None:
@@ -308,6 +310,8 @@ class _Plain:
             message = f"found {'a mapping' if node.is_mapping else 'a list'} as a key"
             self._refuse(node.position, path, "yaml.key", message, hint="a key is a text")
             return None
+        if not self._is_printable(node, path):
+            return None
         if not node.is_plain:
             return node.scalar
         if node.scalar == "<<":
@@ -323,8 +327,19 @@ class _Plain:
         self._refuse(node.position, path, "yaml.key", f"found {what} as a key", hint=hint)
         return None
 
+    def _is_printable(self, node: _Node, path: YamlPath) -> bool:
+        """Whether a scalar holds no control character, which escapes can write."""
+        match = _UNPRINTABLE.search(node.scalar or "")
+        if match is None:
+            return True
+        message = f"a text cannot hold the character U+{ord(match[0]):04X}"
+        self._refuse(node.position, path, "yaml.control-character", message, hint="remove it")
+        return False
+
     def _scalar(self, node: _Node, path: YamlPath) -> str | int | float | bool | None:
         assert node.scalar is not None
+        if not self._is_printable(node, path):
+            return None
         value = _resolve(node.scalar) if node.is_plain else node.scalar
         if isinstance(value, _Refusal):
             self._refuse(node.position, path, "yaml.number", value.message, hint=value.hint)
@@ -418,7 +433,7 @@ _GRAMMAR = (
         "put a text that begins with & into quotes",
     ),
     _Grammar(
-        "double-quoted scalar",
+        "unknown escape",
         "a backslash in double quotes begins no escape that YAML knows",
         "use single quotes, or write two backslashes",
     ),

@@ -91,7 +91,7 @@ def _quantity(
         raise ValueError(msg)  # noqa: TRY004  to the user it is a bad value, like the others
     match = _QUANTITY.fullmatch(value.strip()) if isinstance(value, str) else None
     if match is None:
-        what = repr(value) if isinstance(value, str) else "no text"
+        what = repr(value[:40]) if isinstance(value, str) else "no text"
         msg = f"found {what}; a {noun} is {allowed}"
         raise ValueError(msg)
     number, decimals, written = match[1], match[2] or "", match[3]
@@ -102,7 +102,7 @@ def _quantity(
     if unit not in units:
         near = [u for u in units if u.lower().replace("i", "") == unit.lower().replace("i", "")]
         meant = f"; did you mean {_listed(near)}?" if near else ""
-        msg = f"{written!r} is no unit of a {noun}, which is {allowed}{meant}"
+        msg = f"{written[:20]!r} is no unit; a {noun} is {allowed}{meant}"
         raise ValueError(msg)
     numerator, denominator = units[unit]
     return int(number.replace(".", "")) * numerator, 10 ** len(decimals) * denominator
