@@ -70,19 +70,25 @@ def _check(op: Op, graph: Graph) -> list[str]:
 def _group_problems(input_channels: int, filter_channels: int, output_channels: int) -> list[str]:
     if min(input_channels, filter_channels, output_channels) < 1:
         return [
-            f"it has {input_channels} input channels, {filter_channels} in each filter and "
-            f"{output_channels} output channels; there must be at least 1 of each"
+            (
+                f"it has {input_channels} input channels, {filter_channels} in each filter and "
+                f"{output_channels} output channels; there must be at least 1 of each"
+            )
         ]
     if input_channels % filter_channels:
         return [
-            f"its input has {input_channels} channels and each filter {filter_channels}; "
-            "the input's must be a multiple of the filter's"
+            (
+                f"its input has {input_channels} channels and each filter {filter_channels}; "
+                "the input's must be a multiple of the filter's"
+            )
         ]
     n_groups = input_channels // filter_channels
     if output_channels % n_groups:
         return [
-            f"its {output_channels} output channels cannot be shared among {n_groups} groups "
-            f"of {filter_channels} input channels; they must be a multiple of the groups"
+            (
+                f"its {output_channels} output channels cannot be shared among {n_groups} groups "
+                f"of {filter_channels} input channels; they must be a multiple of the groups"
+            )
         ]
     return []
 

@@ -131,9 +131,7 @@ def _lower(op: Op, graph: Graph) -> tuple[KernelCall, ...]:
                 ("dilation_h", vertical.dilation),
                 ("dilation_w", horizontal.dilation),
                 ("input_zero_point", quantization_of(images).zero_point),
-                *output_fields(
-                    op, graph, attributes_of(op, DepthwiseConv2DAttributes).activation
-                ),
+                *output_fields(op, graph, attributes_of(op, DepthwiseConv2DAttributes).activation),
             ),
             inputs=(op.inputs[0],),
             constants=convolution_constants(op, graph, output_channels),

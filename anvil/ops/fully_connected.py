@@ -1,8 +1,8 @@
 """FULLY_CONNECTED on int8: weights of shape (units, depth).
 
 TFLite's reference rescales each sum in float64 and rounds once, where convolutions round
-twice in fixed point; anvil/ops/single_rounding.py finds the fixed-point multipliers that
-compute the same.
+twice in fixed point. The kernels do the same in integers, since microcontrollers have no
+float64.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from anvil.ops.checks import attributes_of, output_tensor, shape_problems
 from anvil.ops.definition import OperatorDefinition
 from anvil.ops.elementwise import quantization_of
 from anvil.ops.requantize import INT32_MAX, INT32_MIN, activation_range, wrap_int32
-from anvil.ops.single_rounding import Demand, find_multiplier
 from anvil.ops.weights import (
     arity_problems,
     bias_array,
@@ -35,8 +34,10 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from anvil.core.graph import Graph, Op
+    from anvil.core.plan import Constant
     from anvil.ops.definition import Array, Shape
-    from anvil.ops.requantize import FixedPoint
+
+_RESULT_LIMIT = 2**31 - 256  # leaves room for an output's zero point
 
 
 def _check(op: Op, graph: Graph) -> list[str]:
@@ -69,66 +70,50 @@ def _check(op: Op, graph: Graph) -> list[str]:
     return (
         problems
         or multiplier_problems(op, graph)
-        or _rounding_problems(op, graph)
+        or _overflow_problems(op, graph)
         or shape_problems(output_tensor(op, graph), _infer_shapes(op, graph)[0])
     )
 
 
-def _rounding_problems(op: Op, graph: Graph) -> list[str]:
-    scales = effective_scales(op, graph)
-    for scale, demand in zip(scales, _demands(op, graph, len(scales)), strict=True):
-        greatest = max(abs(demand.least_sum), abs(demand.greatest_sum)) * scale
-        if not greatest < 2**31 - 256:
+def _overflow_problems(op: Op, graph: Graph) -> list[str]:
+    """Refuse scales by which a sum may leave int32, where TFLite's conversion is undefined."""
+    for scale, sum_limit in zip(
+        effective_scales(op, graph), _greatest_sums(op, graph).tolist(), strict=True
+    ):
+        if not sum_limit * scale < _RESULT_LIMIT:
             return [
-                f"its sums times {scale:g}, which its scales ask for, reach {greatest:g}; less "
-                "than 2^31 is supported: quantize the model with a larger output scale"
-            ]
-        if find_multiplier(scale, demand) is None:
-            return [
-                f"its sums lie between {demand.least_sum} and {demand.greatest_sum}, and no 31-bit "
-                f"multiplier rounds all of them as the multiplication by {scale:g} does, which its "
-                "scales ask for: quantize the model with a smaller output scale"
+                (
+                    f"its sums reach {sum_limit}, and its scales ask for a multiplication by "
+                    f"{scale:g}, which leaves 32 bits; quantize with a larger output scale"
+                )
             ]
     return []
 
 
-def _demands(op: Op, graph: Graph, n_scales: int) -> list[Demand]:
-    """What each scale of the weights must rescale: one for all channels, or one for each."""
+def _greatest_sums(op: Op, graph: Graph) -> npt.NDArray[np.int64]:
+    """The greatest magnitude of a sum for each scale of the weights, over all inputs."""
     weights = array_of(graph.tensors[op.inputs[1]]).astype(np.int64)
     zero_point = quantization_of(graph.tensors[op.inputs[0]]).zero_point
-    bias = bias_array(op, graph, weights.shape[0]).astype(np.int64)
-    ends = weights * (-128 - zero_point), weights * (127 - zero_point)
-    least = bias + np.minimum(*ends).sum(axis=1)
-    greatest = bias + np.maximum(*ends).sum(axis=1)
-    if n_scales == 1:
-        least, greatest = least.min(keepdims=True), greatest.max(keepdims=True)
-    output = output_tensor(op, graph)
-    quantization = quantization_of(output)
-    activation = attributes_of(op, FullyConnectedAttributes).activation
-    least_output, greatest_output = activation_range(activation, quantization, output.dtype)
+    largest_input = max(128 + zero_point, 127 - zero_point)
+    sums: npt.NDArray[np.int64] = np.abs(weights).sum(axis=1) * largest_input
+    sums += np.abs(bias_array(op, graph, weights.shape[0]).astype(np.int64))
     # A sum beyond 32 bits wraps around, so that any int32 may come out.
-    wraps = (least < INT32_MIN) | (greatest > INT32_MAX)
-    return [
-        Demand(
-            least_sum=INT32_MIN if wrapping else int(low),
-            greatest_sum=INT32_MAX if wrapping else int(high),
-            least_result=least_output - quantization.zero_point,
-            greatest_result=greatest_output - quantization.zero_point,
-        )
-        for low, high, wrapping in zip(least, greatest, wraps, strict=True)
-    ]
+    sums[sums > INT32_MAX] = -INT32_MIN
+    n_scales = len(effective_scales(op, graph))
+    return np.full(1, sums.max()) if n_scales == 1 else sums
 
 
-def _multipliers(op: Op, graph: Graph) -> list[FixedPoint]:
-    scales = effective_scales(op, graph)
-    points = [
-        find_multiplier(scale, demand)
-        for scale, demand in zip(scales, _demands(op, graph, len(scales)), strict=True)
-    ]
-    if None in points:
-        msg = "no multiplier rounds as TFLite does; check() refuses it"
-        raise ValueError(msg)
-    return [point for point in points if point is not None]
+def _rescaling(op: Op, graph: Graph) -> tuple[Constant, ...]:
+    """Each effective scale, all 53 bits of it, as anvil_rescale_once takes it."""
+    parts = [math.frexp(scale) for scale in effective_scales(op, graph)]
+    # A fraction below 1 has 53 bits, so that 62 of them hold it exactly.
+    mantissas = [int(fraction * 2**62) for fraction, _ in parts]
+    numbers = {
+        "multiplier": [mantissa >> 31 for mantissa in mantissas],
+        "multiplier_low": [mantissa % 2**31 for mantissa in mantissas],
+        "shift": [shift for _, shift in parts],
+    }
+    return tuple(constant_of(name, np.array(n, dtype=np.int32)) for name, n in numbers.items())
 
 
 def _infer_shapes(op: Op, graph: Graph) -> tuple[Shape, ...]:
@@ -156,9 +141,7 @@ def _reference(op: Op, graph: Graph, inputs: Sequence[Array | None]) -> tuple[Ar
         attributes_of(op, FullyConnectedAttributes).activation, quantization, output.dtype
     )
     shifted = _round_half_away(scaled) + quantization.zero_point
-    return (
-        np.clip(shifted, least, greatest).astype(np.int8).reshape(_infer_shapes(op, graph)[0]),
-    )
+    return (np.clip(shifted, least, greatest).astype(np.int8).reshape(_infer_shapes(op, graph)[0]),)
 
 
 def _round_half_away(values: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
@@ -175,9 +158,6 @@ def _lower(op: Op, graph: Graph) -> tuple[KernelCall, ...]:
     zero_point = quantization_of(values).zero_point
     corrections = zero_point * weights.astype(np.int64).sum(axis=1)
     bias = wrap_int32(bias_array(op, graph, units).astype(np.int64) - corrections)
-    points = _multipliers(op, graph)
-    multiplier = np.array([point.multiplier for point in points], dtype=np.int32)
-    shift = np.array([point.shift for point in points], dtype=np.int32)
     return (
         KernelCall(
             op="fully_connected",
@@ -186,16 +166,14 @@ def _lower(op: Op, graph: Graph) -> tuple[KernelCall, ...]:
                 ("batches", batches),
                 ("depth", depth),
                 ("units", units),
-                *output_fields(
-                    op, graph, attributes_of(op, FullyConnectedAttributes).activation
-                ),
+                ("multiplier_stride", int(len(effective_scales(op, graph)) > 1)),
+                *output_fields(op, graph, attributes_of(op, FullyConnectedAttributes).activation),
             ),
             inputs=(op.inputs[0],),
             constants=(
                 constant_of("weights", weights),
                 constant_of("bias", bias),
-                constant_of("multiplier", np.broadcast_to(multiplier, units)),
-                constant_of("shift", np.broadcast_to(shift, units)),
+                *_rescaling(op, graph),
             ),
             outputs=(op.outputs[0],),
             n_macs=batches * math.prod(weights.shape),

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 from anvil.core.attributes import Pool2DAttributes
 from anvil.core.plan import KernelCall
 from anvil.ops.checks import (
+    arity_problems,
     attributes_of,
     int8_op_problems,
     output_tensor,
     same_quantization_problems,
     shape_problems,
 )
-from anvil.ops.checks import arity_problems as arity
 from anvil.ops.elementwise import quantization_of
 from anvil.ops.requantize import activation_range
 from anvil.ops.windows import (
@@ -45,7 +45,7 @@ def pool_axes(op: Op, graph: Graph) -> tuple[Axis, Axis]:
 
 def pool_problems(op: Op, graph: Graph) -> list[str]:
     """Refuse all but one int8 NHWC image, an output of its quantization, and sound windows."""
-    problems = arity(op, least=1, most=1)
+    problems = arity_problems(op, least=1, most=1)
     if problems:
         return problems
     problems = rank_problems("input", graph.tensors[op.inputs[0]])

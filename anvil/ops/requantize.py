@@ -83,7 +83,9 @@ def multipliers_and_shifts(reals: Iterable[float]) -> tuple[Int32Array, Int32Arr
 
 def wrap_int32(value: npt.NDArray[np.int64]) -> Int32Array:
     """The low 32 bits, as two's-complement arithmetic on int32 leaves them."""
-    return value.astype(np.uint64).astype(np.uint32).view(np.int32)
+    low: npt.NDArray[np.uint32] = value.astype(np.uint64).astype(np.uint32)
+    wrapped: Int32Array = low.view(np.int32)
+    return wrapped
 
 
 def rounding_doubling_high_mul(a: npt.ArrayLike, b: npt.ArrayLike) -> Int32Array:
@@ -94,7 +96,8 @@ def rounding_doubling_high_mul(a: npt.ArrayLike, b: npt.ArrayLike) -> Int32Array
     """
     product = np.asarray(a, dtype=np.int64) * np.asarray(b, dtype=np.int64)
     high = (product + (1 << 30)) >> 31
-    return np.minimum(high, INT32_MAX).astype(np.int32)
+    saturated: Int32Array = np.minimum(high, INT32_MAX).astype(np.int32)
+    return saturated
 
 
 def rounding_divide_by_power_of_two(value: npt.ArrayLike, exponent: npt.ArrayLike) -> Int32Array:

@@ -78,8 +78,10 @@ def _weight_scale_problems(weights: Tensor, channel_axis: int) -> list[str]:
     n_scales = len(weights.quantization.scales)
     if n_scales not in {1, n_channels}:
         return [
-            f"{label} have {n_scales} scales; one for the whole tensor or one for each of "
-            f"the {n_channels} output channels is supported"
+            (
+                f"{label} have {n_scales} scales; one for the whole tensor or one for each of "
+                f"the {n_channels} output channels is supported"
+            )
         ]
     problems = []
     if n_scales > 1 and weights.quantization.axis != channel_axis:
@@ -98,14 +100,16 @@ def multiplier_problems(op: Op, graph: Graph) -> list[str]:
     for channel, real in enumerate(effective_scales(op, graph)):
         if not real < _MAX_MULTIPLIER:
             return [
-                f"its scales ask for a multiplication of output channel {channel} by {real:g}; "
-                "less than 2^30 is supported"
+                (
+                    f"its scales ask for a multiplication of output channel {channel} by {real:g}; "
+                    "less than 2^30 is supported"
+                )
             ]
     return []
 
 
 def effective_scales(op: Op, graph: Graph) -> list[float]:
-    """input scale * weight scale / output scale for each scale of the weights, in double.
+    """Input scale * weight scale / output scale for each scale of the weights, in double.
 
     TFLite multiplies and divides in this order; another order may round differently.
     """

@@ -124,9 +124,7 @@ def rank_problems(role: str, tensor: Tensor) -> list[str]:
     """Refuse what is not a tensor of rank 4."""
     if len(tensor.shape) == 4:
         return []
-    return [
-        f"its {role} {tensor.name!r} has shape {list(tensor.shape)}; 4 axes are supported"
-    ]
+    return [f"its {role} {tensor.name!r} has shape {list(tensor.shape)}; 4 axes are supported"]
 
 
 def window_problems(vertical: Axis, horizontal: Axis) -> list[str]:

@@ -44,13 +44,31 @@ static inline int32_t anvil_requantize(int32_t value, int32_t multiplier, int32_
   return anvil_rounding_shift_right(high, right);
 }
 
-/* value * multiplier * 2^(shift - 31), rounded once, halves away from zero. multiplier >= 0
- * and -31 <= shift <= 30; the result must fit. */
-static inline int32_t anvil_requantize_once(int32_t value, int32_t multiplier, int32_t shift) {
-  const int32_t exponent = 31 - shift;
-  const int64_t product = (int64_t)value * multiplier;
-  const int64_t half = (int64_t)1 << (exponent - 1);
-  return (int32_t)((product + half - (product < 0 ? 1 : 0)) >> exponent);
+/* round((double)value * scale), halves away from zero, in integers; the result must fit.
+ *
+ * scale is (multiplier * 2^31 + multiplier_low) * 2^(shift - 62), exactly: 2^30 <= multiplier,
+ * 0 <= multiplier_low < 2^31 with its last 9 bits zero, shift <= 30. A double has 53 bits, so
+ * that a product just below a half may be rounded up to it and then away from zero. Adding
+ * half of the 53rd bit before the halves are looked for does the same: a half itself has
+ * few bits, hence a product in the middle, which goes to the even neighbour, goes to it. */
+static inline int32_t anvil_rescale_once(int32_t value, int32_t multiplier, int32_t multiplier_low,
+                                         int32_t shift) {
+  if (value == 0) {
+    return 0;
+  }
+  const uint32_t magnitude = value < 0 ? 0 - (uint32_t)value : (uint32_t)value;
+  const int32_t leading = __builtin_clz(magnitude);
+  const uint32_t normal = magnitude << leading;
+  const uint64_t product =
+      (uint64_t)normal * (uint32_t)multiplier + ((uint64_t)normal * (uint32_t)multiplier_low >> 31);
+  const uint64_t half_bit = product >> 62 != 0 ? 512 : 256;
+  const int32_t exponent = 31 - shift + leading;
+  if (exponent > 64) {
+    return 0;
+  }
+  const uint64_t halves = (product + half_bit) >> (exponent - 1);
+  const int32_t rounded = (int32_t)((halves + 1) >> 1);
+  return value < 0 ? -rounded : rounded;
 }
 
 /* A rescaled sum as an int8 output. The addition wraps around, as TFLite's does. */

@@ -8,16 +8,17 @@ typedef struct {
   int32_t batches;
   int32_t depth;
   int32_t units;
+  int32_t multiplier_stride; /* 0: one multiplier for all units; 1: one for each */
   int32_t output_zero_point;
   int32_t output_min; /* bounds of the fused activation */
   int32_t output_max;
 } anvil_fully_connected_int8_parameters;
 
 /* bias has the input's zero point in it: bias - zero_point * sum(weights) of each unit.
- * multiplier and shift rescale each unit's sum, rounding once, see common/requantize.h. */
+ * multiplier, multiplier_low and shift rescale each unit's sum, see anvil_rescale_once. */
 void anvil_fully_connected_int8_direct__scalar(
     const anvil_fully_connected_int8_parameters *parameters, const int8_t *input,
-    const int8_t *weights, const int32_t *bias, const int32_t *multiplier, const int32_t *shift,
-    int8_t *output);
+    const int8_t *weights, const int32_t *bias, const int32_t *multiplier,
+    const int32_t *multiplier_low, const int32_t *shift, int8_t *output);
 
 #endif

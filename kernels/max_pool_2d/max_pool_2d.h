@@ -21,7 +21,7 @@ typedef struct {
   int32_t output_max;
 } anvil_max_pool_2d_int8_parameters;
 
-void anvil_max_pool_2d_int8_direct__scalar(
-    const anvil_max_pool_2d_int8_parameters *parameters, const int8_t *input, int8_t *output);
+void anvil_max_pool_2d_int8_direct__scalar(const anvil_max_pool_2d_int8_parameters *parameters,
+                                           const int8_t *input, int8_t *output);
 
 #endif

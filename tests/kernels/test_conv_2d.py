@@ -45,9 +45,7 @@ def _cases() -> list[Case]:
         for i, windows in enumerate(UNDILATED + DILATED)
     ]
     cases += [
-        convolution_case(
-            windows, input_channels=c, filter_channels=f, output_channels=o, batches=2
-        )
+        convolution_case(windows, input_channels=c, filter_channels=f, output_channels=o, batches=2)
         for c, f, o in _GROUPED
         for windows in (_COMMON, DILATED[1], UNDILATED[12])
     ]

@@ -133,11 +133,15 @@ def convolution_case(
         rng, (output_channels, *windows.filter, filter_channels), 0, given, scales[0]
     )
     images = activation(
-        "input", (batches, *windows.image, input_channels), scale=scales[0],
+        "input",
+        (batches, *windows.image, input_channels),
+        scale=scales[0],
         zero_point=zero_points[0],
     )
     output = activation(
-        "output", (batches, *windows.output, output_channels), scale=scales[1],
+        "output",
+        (batches, *windows.output, output_channels),
+        scale=scales[1],
         zero_point=zero_points[1],
     )
     return Case(
@@ -176,16 +180,18 @@ def depthwise_case(
         activation=fused,
     )
     n_channels = input_channels * depth_multiplier
-    given = weight_scales or _weight_scales(
-        rng, n_channels, windows.filter[0] * windows.filter[1]
-    )
+    given = weight_scales or _weight_scales(rng, n_channels, windows.filter[0] * windows.filter[1])
     weights, bias = _weights(rng, (1, *windows.filter, n_channels), 3, given, scales[0])
     images = activation(
-        "input", (batches, *windows.image, input_channels), scale=scales[0],
+        "input",
+        (batches, *windows.image, input_channels),
+        scale=scales[0],
         zero_point=zero_points[0],
     )
     output = activation(
-        "output", (batches, *windows.output, n_channels), scale=scales[1],
+        "output",
+        (batches, *windows.output, n_channels),
+        scale=scales[1],
         zero_point=zero_points[1],
     )
     return Case(
@@ -229,9 +235,7 @@ def pool_case(
     )
 
 
-def _weight_scales(
-    rng: np.random.Generator, n_channels: int, n_products: int
-) -> tuple[float, ...]:
+def _weight_scales(rng: np.random.Generator, n_channels: int, n_products: int) -> tuple[float, ...]:
     # Outputs then fill int8 without all of them saturating.
     return tuple(float(s) for s in rng.uniform(0.005, 0.05, n_channels) / n_products**0.5)
 

@@ -31,7 +31,9 @@ static void leave(uint32_t code) {
   }
 }
 
-static void fault(void) { leave(99); }
+static void fault(void) {
+  leave(99);
+}
 
 void platform_write(const void *data, size_t n_bytes) {
   const uintptr_t arguments[] = {standard_output, (uintptr_t)data, n_bytes};

@@ -4,4 +4,6 @@
 __attribute__((import_module("platform"), import_name("write"))) void imported_write(
     const void *data, size_t n_bytes);
 
-void platform_write(const void *data, size_t n_bytes) { imported_write(data, n_bytes); }
+void platform_write(const void *data, size_t n_bytes) {
+  imported_write(data, n_bytes);
+}
