@@ -12,6 +12,7 @@ import enum
 import struct
 import time
 import zlib
+from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -37,6 +38,7 @@ _INVOKE_ATTEMPTS = 4
 # What a board needs to answer besides the bytes on the line: USB bridges hold bytes back for
 # some 16 ms, and a busy computer for longer.
 _ANSWER_S = 1.0
+_POLL_S = 0.1
 
 
 class MessageType(enum.IntEnum):
@@ -267,6 +269,7 @@ class Dialogue:
         self._transport = transport
         self._check = check
         self._reader = FrameReader()
+        self._arrived: deque[Frame] = deque()
         # Left over answers of an earlier program's requests hardly have these numbers.
         self._sequence = time.monotonic_ns() % _SEQUENCES
 
@@ -341,13 +344,17 @@ class Dialogue:
     def _wait(self, kinds: set[MessageType], sequences: set[int], timeout_s: float) -> Frame | None:
         """The first such answer within `timeout_s`; a fault or an error of ours raises."""
         deadline = time.monotonic() + timeout_s
-        while (left_s := deadline - time.monotonic()) > 0:
-            self._check()
-            for frame in self._reader.feed(self._transport.read(min(left_s, 0.1))):
+        while True:
+            while self._arrived:
+                frame = self._arrived.popleft()
                 if frame.kind == MessageType.FAULT or (
                     frame.kind == MessageType.ERROR and frame.sequence in sequences
                 ):
                     raise device_failure(self._target, frame)
                 if frame.kind in kinds and frame.sequence in sequences:
                     return frame
-        return None
+            left_s = deadline - time.monotonic()
+            if left_s <= 0:
+                return None
+            self._check()
+            self._arrived += self._reader.feed(self._transport.read(min(left_s, _POLL_S)))
