@@ -24,7 +24,6 @@ from anvil.importers.schema import (
     TensorSlot,
 )
 
-
 _MAX_RANK = 8  # more than any operator of TFLite takes
 _MAX_NAME = 60  # characters of a name in a message; fused layers have names of hundreds
 

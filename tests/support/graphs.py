@@ -225,7 +225,9 @@ def small_network() -> Graph:
     )
 
 
-def _int8(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray[tuple[int, ...], np.dtype[np.int8]]:
+def _int8(
+    rng: np.random.Generator, shape: tuple[int, ...]
+) -> np.ndarray[tuple[int, ...], np.dtype[np.int8]]:
     return rng.integers(-127, 127, shape, dtype=np.int8, endpoint=True)
 
 
@@ -234,7 +236,7 @@ def _filters(
 ) -> tuple[Tensor, Tensor]:
     """Weights with a scale for each output channel, and their bias."""
     n_channels = shape[axis]
-    scales = [np.float32(0.01) * (channel + 1) for channel in range(n_channels)]
+    scales = [0.01 * (channel + 1) for channel in range(n_channels)]
     bias = rng.integers(-500, 500, n_channels, dtype=np.int32)
     return (
         constant("weights", _int8(rng, shape), scales=scales, axis=axis),

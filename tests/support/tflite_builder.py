@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 
     Array = npt.NDArray[Any]
 
+SchemaObject = Any  # an object of the generated schema, whose classes have no types
+
 # The version of an operator that takes what the tests build: int8, per-channel, dilation.
 _VERSIONS = {
     "CONV_2D": 3,
@@ -164,14 +166,14 @@ def tflite_bytes(graph: Graph) -> bytes:
     return pack(model_object(graph))
 
 
-def pack(model: Any) -> bytes:  # noqa: ANN401  generated classes have no types
+def pack(model: SchemaObject) -> bytes:
     """The .tflite file of a schema object."""
     builder = flatbuffers.Builder(1024)
     builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
     return bytes(builder.Output())
 
 
-def model_object(graph: Graph) -> Any:  # noqa: ANN401  generated classes have no types
+def model_object(graph: Graph) -> SchemaObject:
     """The schema object (a ModelT) of a graph, to be changed and then packed.
 
     Buffer 0 is empty, as the format asks; each tensor has a buffer of its own after it, in
@@ -230,7 +232,7 @@ def random_array(tensor: Tensor, rng: np.random.Generator) -> Array:
     return rng.integers(limits.min, limits.max, tensor.shape, dtype=dtype, endpoint=True)
 
 
-def _operator_code(kind: str) -> Any:  # noqa: ANN401
+def _operator_code(kind: str) -> SchemaObject:
     code = schema.OperatorCodeT()
     code.builtinCode = getattr(schema.BuiltinOperator, kind)
     code.deprecatedBuiltinCode = min(code.builtinCode, _PLACEHOLDER)
@@ -238,14 +240,14 @@ def _operator_code(kind: str) -> Any:  # noqa: ANN401
     return code
 
 
-def _buffer(tensor: Tensor) -> Any:  # noqa: ANN401
+def _buffer(tensor: Tensor) -> SchemaObject:
     buffer = schema.BufferT()
     if tensor.data is not None:
         buffer.data = np.frombuffer(tensor.data, np.uint8)
     return buffer
 
 
-def _tensor(tensor: Tensor, buffer: int) -> Any:  # noqa: ANN401
+def _tensor(tensor: Tensor, buffer: int) -> SchemaObject:
     result = schema.TensorT()
     result.name = tensor.name
     result.shape = list(tensor.shape)
@@ -260,7 +262,7 @@ def _tensor(tensor: Tensor, buffer: int) -> Any:  # noqa: ANN401
     return result
 
 
-def _operator(op: Op, opcode: int) -> Any:  # noqa: ANN401
+def _operator(op: Op, opcode: int) -> SchemaObject:
     result = schema.OperatorT()
     result.opcodeIndex = opcode
     result.inputs = list(op.inputs)
@@ -273,7 +275,7 @@ def _operator(op: Op, opcode: int) -> Any:  # noqa: ANN401
     return result
 
 
-def _options(op: Op) -> Any:  # noqa: ANN401
+def _options(op: Op) -> SchemaObject:
     match op.attributes:
         case None:
             return None
@@ -315,7 +317,7 @@ def _options(op: Op) -> Any:  # noqa: ANN401
 
 
 def _set_window(
-    options: Any,  # noqa: ANN401
+    options: SchemaObject,
     attributes: Conv2DAttributes | DepthwiseConv2DAttributes | Pool2DAttributes,
 ) -> None:
     options.padding = getattr(schema.Padding, attributes.padding.value)
@@ -325,7 +327,7 @@ def _set_window(
 
 
 def _set_dilation(
-    options: Any,  # noqa: ANN401
+    options: SchemaObject,
     attributes: Conv2DAttributes | DepthwiseConv2DAttributes,
 ) -> None:
     options.dilationHFactor = attributes.dilation_h

@@ -5,8 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import zipfile
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import flatbuffers
 import numpy as np
@@ -31,10 +30,10 @@ from tests.support.tflite_builder import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from anvil.core.graph import Graph
-
-REAL_MODELS = Path(__file__).resolve().parents[3] / "shared" / "models"
+    from tests.support.tflite_builder import SchemaObject
 
 
 def refused(content: bytes) -> tuple[Diagnostic, ...]:
@@ -47,7 +46,7 @@ def refused(content: bytes) -> tuple[Diagnostic, ...]:
     return caught.value.diagnostics
 
 
-def refused_after(graph: Graph, change: Callable[[Any], None]) -> tuple[Diagnostic, ...]:
+def refused_after(graph: Graph, change: Callable[[SchemaObject], None]) -> tuple[Diagnostic, ...]:
     """What the importer says of the file of `graph` after `change` of its schema object."""
     model = model_object(graph)
     change(model)
@@ -60,7 +59,9 @@ def check(content: bytes, code: str, message: str, path: str | None = None) -> N
     assert (diagnostic.code, diagnostic.message, diagnostic.path) == (code, message, path)
 
 
-def check_corrupt(graph: Graph, change: Callable[[Any], None], path: str, message: str) -> None:
+def check_corrupt(
+    graph: Graph, change: Callable[[SchemaObject], None], path: str, message: str
+) -> None:
     """The changed file is refused for what stands at `path`."""
     (diagnostic,) = refused_after(graph, change)
     assert diagnostic.code == "model.corrupt"
@@ -68,7 +69,7 @@ def check_corrupt(graph: Graph, change: Callable[[Any], None], path: str, messag
     assert diagnostic.message == f"the model contradicts itself: {path}: {message}"
 
 
-def check_unsupported(graph: Graph, change: Callable[[Any], None], *lines: str) -> None:
+def check_unsupported(graph: Graph, change: Callable[[SchemaObject], None], *lines: str) -> None:
     """The changed file is refused with one error of these lines."""
     (diagnostic,) = refused_after(graph, change)
     assert diagnostic.code == "model.unsupported"
@@ -137,7 +138,7 @@ def test_every_truncation_is_refused() -> None:
 
 
 def test_an_out_of_range_buffer() -> None:
-    def change(model: Any) -> None:
+    def change(model: SchemaObject) -> None:
         model.subgraphs[0].tensors[1].buffer = 1_000_000
 
     check_corrupt(
@@ -150,7 +151,7 @@ def test_an_out_of_range_buffer() -> None:
 
 @pytest.mark.parametrize("index", [99, -2, 2**31 - 1])
 def test_an_out_of_range_tensor_of_an_operator(index: int) -> None:
-    def change(model: Any) -> None:
+    def change(model: SchemaObject) -> None:
         model.subgraphs[0].operators[0].inputs = [0, index, 2]
 
     check_corrupt(
@@ -163,7 +164,7 @@ def test_an_out_of_range_tensor_of_an_operator(index: int) -> None:
 
 @pytest.mark.parametrize("field", ["inputs", "outputs"])
 def test_an_out_of_range_tensor_of_the_model(field: str) -> None:
-    def change(model: Any) -> None:
+    def change(model: SchemaObject) -> None:
         setattr(model.subgraphs[0], field, [0, 4])
 
     check_corrupt(
@@ -175,7 +176,7 @@ def test_an_out_of_range_tensor_of_the_model(field: str) -> None:
 
 
 def test_an_output_of_an_operator_cannot_be_absent() -> None:
-    def change(model: Any) -> None:
+    def change(model: SchemaObject) -> None:
         model.subgraphs[0].operators[0].outputs = [-1]
 
     check_corrupt(
@@ -187,7 +188,7 @@ def test_an_output_of_an_operator_cannot_be_absent() -> None:
 
 
 def test_an_out_of_range_operator_code() -> None:
-    def change(model: Any) -> None:
+    def change(model: SchemaObject) -> None:
         model.subgraphs[0].operators[0].opcodeIndex = 7
 
     check_corrupt(
@@ -199,7 +200,7 @@ def test_an_out_of_range_operator_code() -> None:
 
 
 def test_another_version() -> None:
-    def change(model: Any) -> None:
+    def change(model: SchemaObject) -> None:
         model.version = 4
 
     check_corrupt(
@@ -208,7 +209,7 @@ def test_another_version() -> None:
 
 
 def test_no_subgraph() -> None:
-    def change(model: Any) -> None:
+    def change(model: SchemaObject) -> None:
         model.subgraphs = []
 
     check_corrupt(
@@ -218,7 +219,7 @@ def test_no_subgraph() -> None:
 
 @pytest.mark.parametrize("field", ["inputs", "outputs"])
 def test_no_input_or_output(field: str) -> None:
-    def change(model: Any) -> None:
+    def change(model: SchemaObject) -> None:
         setattr(model.subgraphs[0], field, [])
 
     check_corrupt(
@@ -230,7 +231,7 @@ def test_no_input_or_output(field: str) -> None:
 
 
 def test_a_buffer_of_another_size_than_its_tensor() -> None:
-    def change(model: Any) -> None:
+    def change(model: SchemaObject) -> None:
         model.buffers[2].data = model.buffers[2].data[:-1]
 
     check_corrupt(
@@ -242,7 +243,7 @@ def test_a_buffer_of_another_size_than_its_tensor() -> None:
 
 
 def test_a_buffer_that_lies_behind_the_file() -> None:
-    def change(model: Any) -> None:
+    def change(model: SchemaObject) -> None:
         model.buffers[2].data, model.buffers[2].offset, model.buffers[2].size = None, 2**40, 15
 
     (diagnostic,) = refused_after(one_op_graphs()["FULLY_CONNECTED"], change)
@@ -251,7 +252,7 @@ def test_a_buffer_that_lies_behind_the_file() -> None:
 
 
 def test_a_tensor_that_is_read_before_it_is_written() -> None:
-    def change(model: Any) -> None:
+    def change(model: SchemaObject) -> None:
         operators = model.subgraphs[0].operators
         operators[0], operators[1] = operators[1], operators[0]
 
@@ -264,7 +265,7 @@ def test_a_tensor_that_is_read_before_it_is_written() -> None:
 
 
 def test_a_tensor_that_is_written_twice() -> None:
-    def change(model: Any) -> None:
+    def change(model: SchemaObject) -> None:
         model.subgraphs[0].operators[2].outputs = [1]
 
     check_corrupt(
@@ -276,7 +277,7 @@ def test_a_tensor_that_is_written_twice() -> None:
 
 
 def test_an_output_that_nothing_writes() -> None:
-    def change(model: Any) -> None:
+    def change(model: SchemaObject) -> None:
         model.subgraphs[0].operators.pop()
 
     check_corrupt(
@@ -285,7 +286,7 @@ def test_an_output_that_nothing_writes() -> None:
 
 
 def test_an_input_that_is_a_constant() -> None:
-    def change(model: Any) -> None:
+    def change(model: SchemaObject) -> None:
         model.subgraphs[0].inputs = [0, 1]
 
     check_corrupt(
@@ -294,7 +295,7 @@ def test_an_input_that_is_a_constant() -> None:
 
 
 def test_an_input_that_is_listed_twice() -> None:
-    def change(model: Any) -> None:
+    def change(model: SchemaObject) -> None:
         model.subgraphs[0].inputs = [0, 0]
 
     check_corrupt(
@@ -303,7 +304,7 @@ def test_an_input_that_is_listed_twice() -> None:
 
 
 def test_too_few_inputs() -> None:
-    def change(model: Any) -> None:
+    def change(model: SchemaObject) -> None:
         model.subgraphs[0].operators[0].inputs = [0]
 
     check_corrupt(
@@ -316,7 +317,7 @@ def test_too_few_inputs() -> None:
 
 @pytest.mark.parametrize("kind", ["ADD", "CONCATENATION"])
 def test_an_input_that_must_be_given(kind: str) -> None:
-    def change(model: Any) -> None:
+    def change(model: SchemaObject) -> None:
         model.subgraphs[0].operators[0].inputs = [0, -1]
 
     check_corrupt(
@@ -328,7 +329,7 @@ def test_an_input_that_must_be_given(kind: str) -> None:
 
 
 def test_options_of_another_operator() -> None:
-    def change(model: Any) -> None:
+    def change(model: SchemaObject) -> None:
         model.subgraphs[0].operators[0].builtinOptionsType = schema.BuiltinOptions.AddOptions
 
     check_corrupt(
@@ -355,7 +356,7 @@ def test_options_of_another_operator() -> None:
     ],
 )
 def test_options_out_of_range(field: str, value: int, name: str, message: str) -> None:
-    def change(model: Any) -> None:
+    def change(model: SchemaObject) -> None:
         setattr(model.subgraphs[0].operators[0].builtinOptions, field, value)
 
     path = f"subgraphs[0].operators[0].builtin_options.{name}"
@@ -363,7 +364,7 @@ def test_options_out_of_range(field: str, value: int, name: str, message: str) -
 
 
 def test_a_reshape_without_a_new_shape() -> None:
-    def change(model: Any) -> None:
+    def change(model: SchemaObject) -> None:
         model.subgraphs[0].operators[0].inputs = [0]
 
     check_corrupt(
@@ -375,7 +376,7 @@ def test_a_reshape_without_a_new_shape() -> None:
 
 
 def test_scales_without_zero_points() -> None:
-    def change(model: Any) -> None:
+    def change(model: SchemaObject) -> None:
         model.subgraphs[0].tensors[1].quantization.zeroPoint = [0]
 
     check_corrupt(
@@ -388,7 +389,7 @@ def test_scales_without_zero_points() -> None:
 
 @pytest.mark.parametrize("axis", [4, -1])
 def test_scales_of_an_axis_that_does_not_exist(axis: int) -> None:
-    def change(model: Any) -> None:
+    def change(model: SchemaObject) -> None:
         model.subgraphs[0].tensors[1].quantization.quantizedDimension = axis
 
     check_corrupt(
@@ -400,7 +401,7 @@ def test_scales_of_an_axis_that_does_not_exist(axis: int) -> None:
 
 
 def test_more_scales_than_channels() -> None:
-    def change(model: Any) -> None:
+    def change(model: SchemaObject) -> None:
         model.subgraphs[0].tensors[1].quantization.quantizedDimension = 1
 
     check_corrupt(
@@ -411,7 +412,7 @@ def test_more_scales_than_channels() -> None:
     )
 
 
-def change_output_shape(model: Any) -> None:
+def change_output_shape(model: SchemaObject) -> None:
     """CONV_2D's output is [1, 5, 1, 3]."""
     model.subgraphs[0].tensors[3].shape = [1, 5, 2, 3]
 
@@ -439,7 +440,7 @@ def test_a_shape_that_a_definition_leaves_to_the_importer() -> None:
 
 
 def test_a_shape_of_many_dimensions() -> None:
-    def change(model: Any) -> None:
+    def change(model: SchemaObject) -> None:
         model.subgraphs[0].tensors[0].shape = [2**31 - 1] * 10_000
 
     check_corrupt(
@@ -451,7 +452,7 @@ def test_a_shape_of_many_dimensions() -> None:
 
 
 def test_a_long_name_is_cut_in_messages() -> None:
-    def change(model: Any) -> None:
+    def change(model: SchemaObject) -> None:
         model.subgraphs[0].tensors[0].name = "n" * 100_000
         model.subgraphs[0].tensors[0].isVariable = True
 
@@ -496,7 +497,7 @@ def test_parts_that_overlap_endlessly() -> None:
 
 
 def test_all_operators_that_are_not_supported_are_one_error() -> None:
-    def change(model: Any) -> None:
+    def change(model: SchemaObject) -> None:
         model.operatorCodes[0].builtinCode = schema.BuiltinOperator.CUSTOM
         model.operatorCodes[0].deprecatedBuiltinCode = schema.BuiltinOperator.CUSTOM
         model.operatorCodes[0].customCode = "TFLite_Detection"
@@ -553,13 +554,12 @@ def test_an_operator_says_what_it_does_not_support() -> None:
         (
             "shape",
             [65535, 65535, 65535],
-            "of shape [65535, 65535, 65535] takes 281462092005375 bytes, "
-            "at most 2147483647 can be",
+            "of shape [65535, 65535, 65535] takes 281462092005375 bytes, at most 2147483647 can be",
         ),
     ],
 )
 def test_a_tensor_that_cannot_be_used(field: str, value: object, reason: str) -> None:
-    def change(model: Any) -> None:
+    def change(model: SchemaObject) -> None:
         setattr(model.subgraphs[0].tensors[0], field, value)
 
     check_unsupported(
@@ -583,7 +583,7 @@ def test_a_tensor_that_cannot_be_used(field: str, value: object, reason: str) ->
     ],
 )
 def test_a_quantization_that_cannot_be_used(field: str, value: object, reason: str) -> None:
-    def change(model: Any) -> None:
+    def change(model: SchemaObject) -> None:
         setattr(model.subgraphs[0].tensors[1].quantization, field, value)
 
     check_unsupported(
@@ -595,7 +595,7 @@ def test_a_quantization_that_cannot_be_used(field: str, value: object, reason: s
 
 
 def test_blockwise_quantization() -> None:
-    def change(model: Any) -> None:
+    def change(model: SchemaObject) -> None:
         quantization = model.subgraphs[0].tensors[1].quantization
         quantization.detailsType = schema.QuantizationDetails.BlockwiseQuantization
         quantization.details = schema.BlockwiseQuantizationT()
@@ -609,7 +609,7 @@ def test_blockwise_quantization() -> None:
 
 
 def test_an_activation_that_cannot_be_fused() -> None:
-    def change(model: Any) -> None:
+    def change(model: SchemaObject) -> None:
         options = model.subgraphs[0].operators[0].builtinOptions
         options.fusedActivationFunction = schema.ActivationFunctionType.TANH
 
@@ -617,13 +617,12 @@ def test_an_activation_that_cannot_be_fused() -> None:
         one_op_graphs()["CONV_2D"],
         change,
         "1 of the model's 1 operators is not supported:",
-        "op 0 CONV_2D: its fused activation is TANH, "
-        "supported are NONE, RELU, RELU_N1_TO_1, RELU6",
+        "op 0 CONV_2D: its fused activation is TANH, supported are NONE, RELU, RELU_N1_TO_1, RELU6",
     )
 
 
 def test_shuffled_weights() -> None:
-    def change(model: Any) -> None:
+    def change(model: SchemaObject) -> None:
         model.subgraphs[0].operators[0].builtinOptions.weightsFormat = 1
 
     check_unsupported(
@@ -636,7 +635,7 @@ def test_shuffled_weights() -> None:
 
 
 def test_an_output_that_is_a_constant() -> None:
-    def change(model: Any) -> None:
+    def change(model: SchemaObject) -> None:
         model.subgraphs[0].outputs = [2, 1]
 
     check_unsupported(
@@ -679,7 +678,7 @@ def test_a_float_model_with_an_operator_that_quantizing_would_not_help() -> None
 
 
 def test_a_model_with_int8_weights_only() -> None:
-    def change(model: Any) -> None:
+    def change(model: SchemaObject) -> None:
         model.subgraphs[0].tensors[1].type = schema.TensorType.INT8
         model.buffers[2].data = np.ones(15, np.uint8)
 
@@ -699,10 +698,7 @@ def test_a_uint8_model() -> None:
 
 
 @pytest.mark.parametrize("name", ["ad", "ic", "kws", "vww"])
-def test_real_float_models(name: str) -> None:
-    file = REAL_MODELS / f"{name}.float32.tflite"
-    if not file.exists():
-        pytest.skip("the benchmark models (../shared/models) are not here")
-    (diagnostic,) = refused(file.read_bytes())
+def test_real_float_models(name: str, shared_model: Callable[[str], Path]) -> None:
+    (diagnostic,) = refused(shared_model(f"{name}.float32.tflite").read_bytes())
     assert diagnostic.code == "model.not-int8"
     assert diagnostic.message.startswith("this is a float32 model")

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import struct
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
-from anvil.core.attributes import ArithmeticAttributes, Activation
+from anvil.core.attributes import Activation, ArithmeticAttributes
 from anvil.core.graph import Graph
 from anvil.core.tensor import DType
 from anvil.importers.schema import BUILTIN_OPERATORS, TENSOR_TYPES, OptionsType
@@ -31,15 +30,16 @@ from tests.support.tflite_builder import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
-REAL_MODELS = Path(__file__).resolve().parents[3] / "shared" / "models"
+    from tests.support.tflite_builder import SchemaObject
 
 
 def imported(content: bytes) -> Graph:
     return import_tflite(content, "model.tflite", DEFINITIONS)
 
 
-def changed(graph: Graph, change: Callable[[Any], None]) -> bytes:
+def changed(graph: Graph, change: Callable[[SchemaObject], None]) -> bytes:
     """The file of `graph` after `change` of its schema object."""
     model = model_object(graph)
     change(model)
@@ -73,11 +73,9 @@ def test_every_defined_operator_can_be_imported() -> None:
 def test_names_and_numbers_are_those_of_the_published_schema() -> None:
     assert _numbered(schema.BuiltinOperator) == list(enumerate(BUILTIN_OPERATORS))
     assert _numbered(schema.TensorType) == list(enumerate(TENSOR_TYPES))
-    published = {number: name for number, name in _numbered(schema.BuiltinOptions)}
+    published = dict(_numbered(schema.BuiltinOptions))
     ours = {option.value: option.name.replace("_", "") for option in OptionsType}
-    assert ours == {
-        number: published[number].removesuffix("Options").upper() for number in ours
-    }
+    assert ours == {number: published[number].removesuffix("Options").upper() for number in ours}
 
 
 def _numbered(names: type) -> list[tuple[int, str]]:
@@ -88,7 +86,7 @@ def test_scales_are_the_files_float32_exactly() -> None:
     graph = imported(tflite_bytes(one_op_graphs()["CONV_2D"]))
     quantization = graph.tensors[1].quantization
     assert quantization is not None
-    expected = [np.float32(0.01) * (channel + 1) for channel in range(3)]
+    expected = [0.01 * (channel + 1) for channel in range(3)]
     assert [struct.pack("<f", s) for s in quantization.scales] == [
         np.float32(s).tobytes() for s in expected
     ]
@@ -98,7 +96,7 @@ def test_scales_are_the_files_float32_exactly() -> None:
 def test_an_old_file_has_only_the_one_byte_operator_code() -> None:
     graph = small_network()
 
-    def age(model: Any) -> None:
+    def age(model: SchemaObject) -> None:
         for code in model.operatorCodes:
             code.builtinCode = 0
 
@@ -108,7 +106,7 @@ def test_an_old_file_has_only_the_one_byte_operator_code() -> None:
 def test_a_dynamic_batch_is_one() -> None:
     graph = one_op_graphs()["SOFTMAX"]
 
-    def open_batch(model: Any) -> None:
+    def open_batch(model: SchemaObject) -> None:
         for tensor in model.subgraphs[0].tensors:
             tensor.shapeSignature = [-1, *tensor.shape[1:]]
 
@@ -118,7 +116,7 @@ def test_a_dynamic_batch_is_one() -> None:
 def test_tensors_that_nothing_uses_are_left_out() -> None:
     graph = one_op_graphs()["RELU"]
 
-    def add_unused(model: Any) -> None:
+    def add_unused(model: SchemaObject) -> None:
         unused = schema.TensorT()
         unused.name, unused.shape, unused.type = "left over", [3], schema.TensorType.STRING
         model.subgraphs[0].tensors.insert(1, unused)
@@ -141,7 +139,7 @@ def test_names_become_unique_and_printable() -> None:
 
 
 def test_a_tensor_without_a_name_gets_one() -> None:
-    def remove_name(model: Any) -> None:
+    def remove_name(model: SchemaObject) -> None:
         model.subgraphs[0].tensors[0].name = None
         model.subgraphs[0].tensors[1].name = "tensor_0"
 
@@ -153,7 +151,7 @@ def test_a_reshape_may_have_its_shape_in_its_options() -> None:
     x = activation("x", (2, 6), scale=0.5)
     graph = one_op_graph("RESHAPE", [x], [activation("y", (3, 4), scale=0.5)])
 
-    def set_options(model: Any) -> None:
+    def set_options(model: SchemaObject) -> None:
         operator = model.subgraphs[0].operators[0]
         operator.builtinOptionsType = schema.BuiltinOptions.ReshapeOptions
         operator.builtinOptions = schema.ReshapeOptionsT()
@@ -171,7 +169,7 @@ def test_a_reshape_may_have_its_shape_in_its_options() -> None:
 def test_options_that_are_all_defaults_may_be_missing() -> None:
     graph = one_op_graphs()["MUL"]
 
-    def drop_options(model: Any) -> None:
+    def drop_options(model: SchemaObject) -> None:
         model.subgraphs[0].operators[0].builtinOptions = None
         model.subgraphs[0].operators[0].builtinOptionsType = schema.BuiltinOptions.NONE
 
@@ -213,7 +211,7 @@ def test_tensors_may_share_a_buffer() -> None:
     graph = one_op_graph("ADD", [x, a], [activation("y", (2, 2), scale=0.5)], attributes)
     second = one_op_graph("MUL", [x, b], [activation("z", (2, 2), scale=0.5)], attributes)
 
-    def share(model: Any) -> None:
+    def share(model: SchemaObject) -> None:
         other = model_object(second)
         subgraph = model.subgraphs[0]
         shared, result = other.subgraphs[0].tensors[1:]
@@ -233,7 +231,7 @@ def test_tensors_may_share_a_buffer() -> None:
 def test_an_input_may_be_an_output_and_an_output_be_listed_twice() -> None:
     graph = one_op_graphs()["RELU"]
 
-    def list_more(model: Any) -> None:
+    def list_more(model: SchemaObject) -> None:
         model.subgraphs[0].outputs = [1, 0, 1]
 
     assert imported(changed(graph, list_more)).outputs == (1, 0, 1)
@@ -242,38 +240,34 @@ def test_an_input_may_be_an_output_and_an_output_be_listed_twice() -> None:
 def test_only_the_first_subgraph_is_read() -> None:
     graph = one_op_graphs()["RELU"]
 
-    def add_subgraph(model: Any) -> None:
+    def add_subgraph(model: SchemaObject) -> None:
         model.subgraphs += model_object(small_network()).subgraphs
 
     assert imported(changed(graph, add_subgraph)) == graph
 
 
 @pytest.mark.parametrize(
-    ("name", "n_ops", "n_tensors", "input_shape", "output_shape"),
+    ("name", "sizes", "shapes"),
     [
-        ("ad", 10, 31, (1, 640), (1, 640)),
-        ("ic", 16, 38, (1, 32, 32, 3), (1, 10)),
-        ("kws", 13, 35, (1, 49, 10, 1), (1, 12)),
-        ("sww", 11, 31, (1, 30, 1, 40), (1, 3)),
-        ("vww", 31, 89, (1, 96, 96, 3), (1, 2)),
+        ("ad", (10, 31), [(1, 640), (1, 640)]),
+        ("ic", (16, 38), [(1, 32, 32, 3), (1, 10)]),
+        ("kws", (13, 35), [(1, 49, 10, 1), (1, 12)]),
+        ("sww", (11, 31), [(1, 30, 1, 40), (1, 3)]),
+        ("vww", (31, 89), [(1, 96, 96, 3), (1, 2)]),
     ],
 )
 def test_real_models_are_imported_whole(
     name: str,
-    n_ops: int,
-    n_tensors: int,
-    input_shape: tuple[int, ...],
-    output_shape: tuple[int, ...],
+    sizes: tuple[int, int],
+    shapes: list[tuple[int, ...]],
+    shared_model: Callable[[str], Path],
 ) -> None:
-    file = REAL_MODELS / f"{name}.int8.tflite"
-    if not file.exists():
-        pytest.skip("the benchmark models (../shared/models) are not here")
-    graph = imported(file.read_bytes())
-    assert (len(graph.ops), len(graph.tensors)) == (n_ops, n_tensors)
-    assert [graph.tensors[i].shape for i in graph.inputs] == [input_shape]
-    assert [graph.tensors[i].shape for i in graph.outputs] == [output_shape]
+    content = shared_model(f"{name}.int8.tflite").read_bytes()
+    graph = imported(content)
+    assert (len(graph.ops), len(graph.tensors)) == sizes
+    assert [graph.tensors[i].shape for i in (*graph.inputs, *graph.outputs)] == shapes
     # Built again from the graph, the file still computes the same.
     rng = np.random.default_rng(5)
     values = random_array(graph.tensors[graph.inputs[0]], rng)
-    expected = run_reference(file.read_bytes(), [values])
+    expected = run_reference(content, [values])
     assert np.array_equal(run_reference(tflite_bytes(graph), [values])[0], expected[0])
