@@ -115,11 +115,16 @@ def install(requirements: str) -> None:
         # The backend is among the pinned packages; isolation would fetch one without hashes.
         ["--no-deps", "--no-build-isolation", "--quiet", "-e", str(ROOT)],
     ):
-        # Compiling every module ahead takes longer than a first build, which compiles a tenth.
         command = [*pip, "install", "--no-warn-script-location", "--no-compile", *arguments]
         if subprocess.run(command, env={**os.environ, **settings}, check=False).returncode:
             msg = "pip failed; its message is above. What is installed already is kept: try again."
             raise SetupError(msg)
+    # Ahead, on all cores, and whether or not PYTHONDONTWRITEBYTECODE is set: otherwise every
+    # start of anvil or PlatformIO might compile its modules again. Some packages carry files
+    # that are no Python of today, which is no failure.
+    folders = [str(ENVIRONMENT), str(ROOT / "anvil")]
+    compile_all = [str(python_of(ENVIRONMENT)), "-m", "compileall", "-qq", "-j", "0", *folders]
+    subprocess.run(compile_all, check=False)
     for name in REQUIREMENTS[: REQUIREMENTS.index(requirements) + 1]:
         stamp, content = stamp_of(name)
         stamp.write_text(content)
