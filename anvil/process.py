@@ -9,6 +9,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import tempfile
 import threading
 import time
 from dataclasses import dataclass
@@ -80,35 +81,37 @@ def run(
     and a timeout kills its children too. Raises FileNotFoundError or PermissionError where
     the program cannot be started, KeyboardInterrupt when cancelled.
     """
-    child = subprocess.Popen(  # noqa: S603  callers pass argument lists, never a shell line
-        list(argv),
-        cwd=cwd,
-        env=dict(environment),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-    )
+    # A file, not a pipe: `communicate` called again after a timeout stops feeding a pipe.
+    with tempfile.TemporaryFile() as source:
+        source.write(stdin)
+        source.seek(0)
+        child = subprocess.Popen(  # noqa: S603  callers pass argument lists, never a shell line
+            list(argv),
+            cwd=cwd,
+            env=dict(environment),
+            stdin=source,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
     deadline = time.monotonic() + timeout_s
-    pending: bytes | None = stdin
     try:
         while True:
             try:
-                stdout, stderr = child.communicate(input=pending, timeout=_POLL_S)
+                stdout, stderr = child.communicate(timeout=_POLL_S)
             except subprocess.TimeoutExpired:
-                pending = None  # communicate keeps what it was given
                 if cancellation is not None and cancellation.is_cancelled:
                     raise KeyboardInterrupt from None
-                if time.monotonic() > deadline:
-                    kill_tree(child)
-                    stdout, stderr = child.communicate()
-                    return Completed(
-                        returncode=child.returncode, stdout=stdout, stderr=stderr, timed_out=True
-                    )
+                timed_out = time.monotonic() > deadline
+                if not timed_out:
+                    continue
+                kill_tree(child)
+                stdout, stderr = child.communicate()
             else:
-                return Completed(
-                    returncode=child.returncode, stdout=stdout, stderr=stderr, timed_out=False
-                )
+                timed_out = False
+            return Completed(
+                returncode=child.returncode, stdout=stdout, stderr=stderr, timed_out=timed_out
+            )
     except BaseException:
         kill_tree(child)
         child.communicate()
