@@ -61,7 +61,7 @@ def _cases() -> list[Case]:
         for fused in ACTIVATIONS
         for zero_points in ZERO_POINTS
     ]
-    return cases + _cases_of_extreme_scales()
+    return cases + _cases_of_extreme_scales() + _cases_of_large_sums()
 
 
 def _cases_of_extreme_scales() -> list[Case]:
@@ -92,6 +92,23 @@ def _cases_of_extreme_scales() -> list[Case]:
             Windows(image=(4, 5), filter=(1, 1)),
             Windows(image=(4, 5), filter=(3, 2), padding=Padding.VALID),
         )
+    ]
+
+
+def _cases_of_large_sums() -> list[Case]:
+    """Sums all over int32, by many channels whose biases are."""
+    return [
+        convolution_case(
+            Windows(image=(3, 2), filter=(1, 1)),
+            input_channels=1,
+            filter_channels=1,
+            output_channels=200,
+            scales=(1.0, 1.0),
+            weight_scales=[scale * (1 + i / 200) for i in range(200)],
+            bias_limit=2**31 - 40_000,
+            label=f"_sums_{scale}",
+        )
+        for scale in (2e-8, 6e-8, 1e-6)
     ]
 
 

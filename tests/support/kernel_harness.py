@@ -151,8 +151,17 @@ def check_references(case: Case) -> None:
 
 
 def check_kernels(platform: Platform, cases: Sequence[Case], folder: Path) -> None:
-    """Every variant on `platform` gives the bytes of the NumPy reference for every case."""
-    for case, by_variant in zip(cases, kernel_outputs(platform, cases, folder), strict=True):
+    """Every variant on `platform` gives the bytes of the NumPy reference for every case.
+
+    A variant that `platform` could run and that no case fits fails too.
+    """
+    results = kernel_outputs(platform, cases, folder)
+    ran = {
+        symbol for by_variant in results for symbols in by_variant for symbol in symbols.split("+")
+    }
+    for variant in _variants_for(cases, platform):
+        assert variant.symbol in ran, f"no case is one that {variant.symbol} takes"
+    for case, by_variant in zip(cases, results, strict=True):
         expected = reference_outputs(case)
         for symbol, outputs in by_variant.items():
             for ours, truth in zip(outputs, expected, strict=True):
@@ -222,7 +231,8 @@ def variants_of(op: str, dtype: str) -> tuple[Variant, ...]:
 
 
 @cache
-def _features(core: str) -> frozenset[str]:
+def core_features(core: str) -> frozenset[str]:
+    """The ISA features of a core under targets/cores/."""
     document = yaml.safe_load((_TARGETS / "cores" / f"{core}.yaml").read_text("utf-8"))
     return frozenset(document["features"])
 
@@ -234,6 +244,17 @@ def _toolchain_flags(core: str) -> tuple[str, ...]:
     return (*document["compile_flags"], *own["flags"], *own["compile_flags"])
 
 
+def _variants_for(cases: Sequence[Case], platform: Platform) -> list[Variant]:
+    lowered = [DEFINITIONS[case.op.kind].lower(case.op, case.graph) for case in cases]
+    names = {(call.op, call.dtype) for calls in lowered for call in calls}
+    return [
+        variant
+        for op, dtype in sorted(names)
+        for variant in variants_of(op, dtype)
+        if core_features(platform.core).issuperset(variant.requires)
+    ]
+
+
 def _choices(case: Case, platform: Platform) -> list[list[tuple[KernelCall, Variant]]]:
     calls = DEFINITIONS[case.op.kind].lower(case.op, case.graph)
     if not calls:
@@ -243,7 +264,7 @@ def _choices(case: Case, platform: Platform) -> list[list[tuple[KernelCall, Vari
         [
             variant
             for variant in variants_of(call.op, call.dtype)
-            if _features(platform.core).issuperset(variant.requires)
+            if core_features(platform.core).issuperset(variant.requires)
             and (not variant.when or evaluate(variant.when, call))
         ]
         for call in calls

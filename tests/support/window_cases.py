@@ -111,6 +111,7 @@ def convolution_case(
     zero_points: tuple[int, int] = (-5, 7),
     scales: tuple[float, float] = (0.04, 0.09),
     weight_scales: Sequence[float] | None = None,
+    bias_limit: int = 4000,
     label: str = "",
 ) -> Case:
     """CONV_2D; weight_scales of None gives one per output channel, of a common magnitude."""
@@ -130,7 +131,12 @@ def convolution_case(
     n_products = windows.filter[0] * windows.filter[1] * filter_channels
     given = weight_scales or _weight_scales(rng, output_channels, n_products)
     weights, bias = _weights(
-        rng, (output_channels, *windows.filter, filter_channels), 0, given, scales[0]
+        rng,
+        (output_channels, *windows.filter, filter_channels),
+        channel_axis=0,
+        scales=given,
+        input_scale=scales[0],
+        bias_limit=bias_limit,
     )
     images = activation(
         "input",
@@ -181,7 +187,13 @@ def depthwise_case(
     )
     n_channels = input_channels * depth_multiplier
     given = weight_scales or _weight_scales(rng, n_channels, windows.filter[0] * windows.filter[1])
-    weights, bias = _weights(rng, (1, *windows.filter, n_channels), 3, given, scales[0])
+    weights, bias = _weights(
+        rng,
+        (1, *windows.filter, n_channels),
+        channel_axis=3,
+        scales=given,
+        input_scale=scales[0],
+    )
     images = activation(
         "input",
         (batches, *windows.image, input_channels),
@@ -243,13 +255,15 @@ def _weight_scales(rng: np.random.Generator, n_channels: int, n_products: int) -
 def _weights(
     rng: np.random.Generator,
     shape: tuple[int, ...],
+    *,
     channel_axis: int,
     scales: Sequence[float],
     input_scale: float,
+    bias_limit: int = 4000,
 ) -> tuple[Tensor, Tensor]:
     # -128 occurs in files of other converters, though TFLite's own avoids it.
     values = rng.integers(-128, 127, shape, dtype=np.int8, endpoint=True)
-    bias = rng.integers(-4000, 4000, shape[channel_axis], dtype=np.int32)
+    bias = rng.integers(-bias_limit, bias_limit, shape[channel_axis], dtype=np.int32)
     return (
         constant("weights", values, scales=scales, axis=channel_axis if len(scales) > 1 else 0),
         constant("bias", bias, scales=[scale * input_scale for scale in scales]),
