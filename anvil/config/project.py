@@ -6,14 +6,9 @@ import posixpath
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from anvil.config.board import ToolchainChoice, resolve_target
+from anvil.config.library import ProfileLibrary, ProfileRoot, unknown_profile
 from anvil.config.names import reason_against
-from anvil.config.profiles import (
-    ProfileLibrary,
-    ProfileRoot,
-    ToolchainChoice,
-    resolve_target,
-    unknown_profile,
-)
 from anvil.config.reader import Reader
 from anvil.config.reading import SourceFile, read_valid
 from anvil.config.schemas import SchemaKind
@@ -53,7 +48,7 @@ def load_project(
 
     source: anvil.yaml, its `file` as named on the command line: the folder of that name is
         what relative paths in it are relative to.
-    roots: folders of profiles in search order (anvil/config/profiles.py).
+    roots: folders of profiles in search order (anvil/config/library.py).
     targets: names from the command line. One that has a profile and is not in anvil.yaml is
         built with the project's own requirements; a name that is given twice counts once.
     memo: an earlier result's `memo`. What is in it is neither parsed nor validated again;

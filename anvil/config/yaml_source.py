@@ -8,7 +8,6 @@ several documents in one file, and anything that grows without bounds.
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -17,39 +16,20 @@ import yaml
 
 from anvil.config.document import Document, Position, YamlPath, error_at
 from anvil.config.wording import found
+from anvil.config.yaml_scalars import Refusal, resolve
 from anvil.core.diagnostics import AnvilError, Diagnostic
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
 MAX_FILE_BYTES = 1 << 20
 MAX_DEPTH = 32
 MAX_NODES = 20_000  # after aliases are followed
 MAX_ALIASES = 100
-_MAX_DIGITS = 20
 
-_INTEGER = re.compile(r"[-+]?[0-9]+")
-_OCTAL = re.compile(r"0o[0-7]+")
-_HEXADECIMAL = re.compile(r"0x[0-9a-fA-F]+")
-_REAL = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
-_NOT_FINITE = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
-_LEADING_ZERO = re.compile(r"[-+]?0[0-9]+")
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ufffe\uffff]")
 _UNPRINTABLE = re.compile(f"{_CONTROL.pattern}|[\ud800-\udfff]")
 _LINE_BREAK = re.compile("\r\n|\r|\n")
-_CONSTANTS: Mapping[str, bool | None] = {
-    "": None,
-    "~": None,
-    "null": None,
-    "Null": None,
-    "NULL": None,
-    "true": True,
-    "True": True,
-    "TRUE": True,
-    "false": False,
-    "False": False,
-    "FALSE": False,
-}
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 _START = Position(1, 1)
@@ -319,10 +299,10 @@ class _Plain:
             hint = "write the keys out; an alias (*name) may stand for a whole value"
             self._refuse(node.position, path, "yaml.merge-key", message, hint=hint)
             return None
-        value = _resolve(node.scalar)
+        value = resolve(node.scalar)
         if isinstance(value, str):
             return value
-        what = f"the number {node.scalar}" if isinstance(value, _Refusal) else found(value)
+        what = f"the number {node.scalar}" if isinstance(value, Refusal) else found(value)
         hint = f'put it into quotes: "{node.scalar}"'
         self._refuse(node.position, path, "yaml.key", f"found {what} as a key", hint=hint)
         return None
@@ -340,8 +320,8 @@ class _Plain:
         assert node.scalar is not None
         if not self._is_printable(node, path):
             return None
-        value = _resolve(node.scalar) if node.is_plain else node.scalar
-        if isinstance(value, _Refusal):
+        value = resolve(node.scalar) if node.is_plain else node.scalar
+        if isinstance(value, Refusal):
             self._refuse(node.position, path, "yaml.number", value.message, hint=value.hint)
             return None
         return value
@@ -356,36 +336,6 @@ class _Plain:
         hint: str | None = None,
     ) -> None:
         self.diagnostics.append(error_at(self.file, position, code, message, path=path, hint=hint))
-
-
-@dataclass(frozen=True, slots=True)
-class _Refusal:
-    """Why a plain scalar has no value."""
-
-    message: str
-    hint: str | None = None
-
-
-def _resolve(text: str) -> str | int | float | bool | _Refusal | None:
-    """The value of a plain scalar, by YAML 1.2's core schema less what is ambiguous."""
-    if text in _CONSTANTS:
-        return _CONSTANTS[text]
-    if text[0] not in "+-.0123456789":
-        return text
-    if _LEADING_ZERO.fullmatch(text):
-        hint = "write it without leading zeros, or 0x... for hexadecimal; put a text into quotes"
-        return _Refusal(f"{text[:40]} is octal to some readers of YAML, decimal to others", hint)
-    for pattern, base in ((_INTEGER, 10), (_HEXADECIMAL, 16), (_OCTAL, 8)):
-        if pattern.fullmatch(text):
-            if len(text) > _MAX_DIGITS:
-                return _Refusal(f"a number of {len(text)} characters is too long")
-            return int(text.removeprefix("0o"), base)
-    if _REAL.fullmatch(text):
-        value = float(text)
-        return value if math.isfinite(value) else _Refusal(f"{text[:40]} is too large a number")
-    if _NOT_FINITE.fullmatch(text):
-        return _Refusal(f"{text} is no number that a configuration can hold")
-    return text
 
 
 @dataclass(frozen=True, slots=True)
