@@ -1,3 +1,5 @@
+"""DEPTHWISE_CONV_2D: NumPy against TFLite, and every kernel against NumPy."""
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING

@@ -1,3 +1,5 @@
+"""FULLY_CONNECTED: NumPy against TFLite, and every kernel against NumPy."""
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING

@@ -1,3 +1,5 @@
+"""AVERAGE_POOL_2D and MAX_POOL_2D: NumPy against TFLite, kernels against NumPy."""
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
