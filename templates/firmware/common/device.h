@@ -7,8 +7,8 @@
 /* What differs between the board and the emulator; each has a folder that defines it all. */
 
 enum counter_kind {
-    COUNTER_CYCLES = 1,
-    COUNTER_INSTRUCTIONS = 2,
+  COUNTER_CYCLES = 1,
+  COUNTER_INSTRUCTIONS = 2,
 };
 
 /* Clocks and caches; before anything else of this header. */
@@ -20,7 +20,7 @@ void console_start(void);
    only the emulator has. */
 size_t console_read(uint8_t *buffer, size_t capacity);
 
-/* Returns once every byte has left. `data` may lie in flash. */
+/* `data` lies in RAM; EasyDMA reads nothing else. It may change once this returns. */
 void console_write(const uint8_t *data, size_t n_bytes);
 
 /* Never returns. `status` is the emulator's exit code. */

@@ -7,102 +7,102 @@
 #include "stack.h"
 
 static struct {
-    int index;         /* of the input that the next byte belongs to */
-    size_t start;      /* of that input in the payload */
-    size_t end;
+  int index;    /* of the input that the next byte belongs to */
+  size_t start; /* of that input in the payload */
+  size_t end;
 } payload;
 
 /* Inputs lie in the arena one after the other in the payload; bytes come in order. */
 static void store_input(size_t index, uint8_t byte) {
-    if (index == 0) {
-        payload.index = 0;
-        payload.start = 0;
-        payload.end = model_input_bytes(0);
+  if (index == 0) {
+    payload.index = 0;
+    payload.start = 0;
+    payload.end = model_input_bytes(0);
+  }
+  while (index >= payload.end) {
+    if (payload.index >= MODEL_N_INPUTS) {
+      return; /* too long, or the CRC */
     }
-    while (index >= payload.end) {
-        if (payload.index >= MODEL_N_INPUTS) {
-            return; /* too long, or the CRC */
-        }
-        payload.index++;
-        payload.start = payload.end;
-        payload.end += model_input_bytes(payload.index);
-    }
-    ((uint8_t *)model_input(payload.index))[index - payload.start] = byte;
+    payload.index++;
+    payload.start = payload.end;
+    payload.end += model_input_bytes(payload.index);
+  }
+  ((uint8_t *)model_input(payload.index))[index - payload.start] = byte;
 }
 
 static uint32_t all_input_bytes(void) {
-    uint32_t n_bytes = 0;
-    for (int i = 0; i < MODEL_N_INPUTS; i++) {
-        n_bytes += (uint32_t)model_input_bytes(i);
-    }
-    return n_bytes;
+  uint32_t n_bytes = 0;
+  for (int i = 0; i < MODEL_N_INPUTS; i++) {
+    n_bytes += (uint32_t)model_input_bytes(i);
+  }
+  return n_bytes;
 }
 
 static void send_info(uint16_t sequence) {
-    protocol_begin(MESSAGE_INFO, sequence);
-    protocol_put_u8(PROTOCOL_VERSION);
-    protocol_put_u8((uint8_t)counter_kind());
-    protocol_put_u8(MODEL_N_INPUTS);
-    protocol_put_u8(MODEL_N_OUTPUTS);
-    protocol_put_u32(MODEL_ARENA_BYTES);
-    for (int i = 0; i < MODEL_N_INPUTS; i++) {
-        protocol_put_u32((uint32_t)model_input_bytes(i));
-    }
-    for (int i = 0; i < MODEL_N_OUTPUTS; i++) {
-        protocol_put_u32((uint32_t)model_output_bytes(i));
-    }
-    protocol_put(MODEL_SHA256, sizeof MODEL_SHA256 - 1);
-    protocol_end();
+  protocol_begin(MESSAGE_INFO, sequence);
+  protocol_put_u8(PROTOCOL_VERSION);
+  protocol_put_u8((uint8_t)counter_kind());
+  protocol_put_u8(MODEL_N_INPUTS);
+  protocol_put_u8(MODEL_N_OUTPUTS);
+  protocol_put_u32(MODEL_ARENA_BYTES);
+  for (int i = 0; i < MODEL_N_INPUTS; i++) {
+    protocol_put_u32((uint32_t)model_input_bytes(i));
+  }
+  for (int i = 0; i < MODEL_N_OUTPUTS; i++) {
+    protocol_put_u32((uint32_t)model_output_bytes(i));
+  }
+  protocol_put(MODEL_SHA256, sizeof MODEL_SHA256 - 1);
+  protocol_end();
 }
 
 static void send_error(uint16_t sequence, enum error_code code, uint32_t expected, uint32_t found) {
-    protocol_begin(MESSAGE_ERROR, sequence);
-    protocol_put_u32((uint32_t)code);
-    protocol_put_u32(expected);
-    protocol_put_u32(found);
-    protocol_end();
+  protocol_begin(MESSAGE_ERROR, sequence);
+  protocol_put_u32((uint32_t)code);
+  protocol_put_u32(expected);
+  protocol_put_u32(found);
+  protocol_end();
 }
 
 static void invoke(const struct message *message) {
-    if (message->payload_bytes != all_input_bytes()) {
-        send_error(message->sequence, ERROR_PAYLOAD_BYTES, all_input_bytes(),
-                   (uint32_t)message->payload_bytes);
-        return;
-    }
-    protocol_begin(MESSAGE_ACCEPTED, message->sequence);
-    protocol_end();
+  if (message->payload_bytes != all_input_bytes()) {
+    send_error(message->sequence, ERROR_PAYLOAD_BYTES, all_input_bytes(),
+               (uint32_t)message->payload_bytes);
+    return;
+  }
+  protocol_begin(MESSAGE_ACCEPTED, message->sequence);
+  protocol_end();
 
-    stack_paint();
-    const uint64_t count = counter_measure(model_run);
-    const uint32_t stack_bytes = stack_high_water_mark();
+  stack_paint();
+  const uint64_t count = counter_measure(model_run);
+  const uint32_t stack_bytes = stack_high_water_mark();
 
-    protocol_begin(MESSAGE_RESULT, message->sequence);
-    protocol_put_u64(count);
-    protocol_put_u32(stack_bytes);
-    for (int i = 0; i < MODEL_N_OUTPUTS; i++) {
-        protocol_put(model_output(i), model_output_bytes(i));
-    }
-    protocol_end();
+  protocol_begin(MESSAGE_RESULT, message->sequence);
+  protocol_put_u64(count);
+  protocol_put_u32(stack_bytes);
+  for (int i = 0; i < MODEL_N_OUTPUTS; i++) {
+    protocol_put(model_output(i), model_output_bytes(i));
+  }
+  protocol_end();
 }
 
 int main(void) {
-    struct message message;
+  struct message message;
 
-    soc_start();
-    console_start();
-    counter_start();
-    while (protocol_receive(&message, store_input)) {
-        switch (message.type) {
-        case MESSAGE_HELLO:
-            send_info(message.sequence);
-            break;
-        case MESSAGE_INVOKE:
-            invoke(&message);
-            break;
-        default:
-            send_error(message.sequence, ERROR_UNKNOWN_TYPE, MESSAGE_INVOKE, message.type);
-            break;
-        }
+  soc_start();
+  console_start();
+  counter_start();
+  while (protocol_receive(&message, store_input)) {
+    switch (message.type) {
+      case MESSAGE_HELLO:
+        send_info(message.sequence);
+        break;
+      case MESSAGE_INVOKE:
+        invoke(&message);
+        break;
+      default:
+        send_error(message.sequence, ERROR_UNKNOWN_TYPE, MESSAGE_INVOKE, message.type);
+        break;
     }
-    console_end(0);
+  }
+  console_end(0);
 }

@@ -26,24 +26,24 @@
 #define PROTOCOL_VERSION 1
 
 enum message_type {
-    MESSAGE_HELLO = 0x01,
-    MESSAGE_INVOKE = 0x02,
-    MESSAGE_INFO = 0x81,
-    MESSAGE_ACCEPTED = 0x82,
-    MESSAGE_RESULT = 0x83,
-    MESSAGE_ERROR = 0x84,
-    MESSAGE_FAULT = 0x85,
+  MESSAGE_HELLO = 0x01,
+  MESSAGE_INVOKE = 0x02,
+  MESSAGE_INFO = 0x81,
+  MESSAGE_ACCEPTED = 0x82,
+  MESSAGE_RESULT = 0x83,
+  MESSAGE_ERROR = 0x84,
+  MESSAGE_FAULT = 0x85,
 };
 
 enum error_code {
-    ERROR_UNKNOWN_TYPE = 1,
-    ERROR_PAYLOAD_BYTES = 2,
+  ERROR_UNKNOWN_TYPE = 1,
+  ERROR_PAYLOAD_BYTES = 2,
 };
 
 struct message {
-    uint8_t type;
-    uint16_t sequence;
-    size_t payload_bytes;
+  uint8_t type;
+  uint16_t sequence;
+  size_t payload_bytes;
 };
 
 /* Where the payload of a frame goes: byte `index` of it, in order. */

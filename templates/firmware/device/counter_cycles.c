@@ -13,25 +13,29 @@
 
 static uint32_t overhead;
 
-static void nothing(void) { __asm__ volatile(""); }
+static void nothing(void) {
+  __asm__ volatile("");
+}
 
 static uint32_t cycles_of(void (*work)(void)) {
-    const uint32_t start = DWT_CYCCNT;
-    work();
-    return DWT_CYCCNT - start;
+  const uint32_t start = DWT_CYCCNT;
+  work();
+  return DWT_CYCCNT - start;
 }
 
 void counter_start(void) {
-    DEMCR |= DEMCR_TRCENA;
-    DWT_CYCCNT = 0;
-    DWT_CTRL |= DWT_CTRL_CYCCNTENA;
-    cycles_of(nothing); /* fills the cache */
-    overhead = cycles_of(nothing);
+  DEMCR |= DEMCR_TRCENA;
+  DWT_CYCCNT = 0;
+  DWT_CTRL |= DWT_CTRL_CYCCNTENA;
+  cycles_of(nothing); /* fills the cache */
+  overhead = cycles_of(nothing);
 }
 
-enum counter_kind counter_kind(void) { return COUNTER_CYCLES; }
+enum counter_kind counter_kind(void) {
+  return COUNTER_CYCLES;
+}
 
 uint64_t counter_measure(void (*work)(void)) {
-    const uint32_t cycles = cycles_of(work);
-    return cycles > overhead ? cycles - overhead : 0;
+  const uint32_t cycles = cycles_of(work);
+  return cycles > overhead ? cycles - overhead : 0;
 }

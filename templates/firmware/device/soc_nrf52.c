@@ -13,11 +13,11 @@
 #define MAX_POLLS 1000000u
 
 void soc_start(void) {
-    /* Without the crystal the baud rate is off by up to a few percent. */
-    CLOCK_EVENTS_HFCLKSTARTED = 0;
-    CLOCK_TASKS_HFCLKSTART = 1;
-    for (uint32_t i = 0; i < MAX_POLLS && CLOCK_EVENTS_HFCLKSTARTED == 0; i++) {
-    }
-    /* Flash answers after two wait states, the cache at once. */
-    NVMC_ICACHECNF = ICACHECNF_CACHEEN;
+  /* Without the crystal the baud rate is off by up to a few percent. */
+  CLOCK_EVENTS_HFCLKSTARTED = 0;
+  CLOCK_TASKS_HFCLKSTART = 1;
+  for (uint32_t i = 0; i < MAX_POLLS && CLOCK_EVENTS_HFCLKSTARTED == 0; i++) {
+  }
+  /* Flash answers after two wait states, the cache at once. */
+  NVMC_ICACHECNF = ICACHECNF_CACHEEN;
 }

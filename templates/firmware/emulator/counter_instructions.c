@@ -15,26 +15,30 @@
 
 static uint32_t overhead_ticks;
 
-static void nothing(void) { __asm__ volatile(""); }
+static void nothing(void) {
+  __asm__ volatile("");
+}
 
 /* The timer counts down, from a start that no single inference reaches the end of. */
 static uint32_t ticks_of(void (*work)(void)) {
-    const uint32_t start = TIMER_VALUE;
-    work();
-    return start - TIMER_VALUE;
+  const uint32_t start = TIMER_VALUE;
+  work();
+  return start - TIMER_VALUE;
 }
 
 void counter_start(void) {
-    TIMER_RELOAD = UINT32_MAX;
-    TIMER_VALUE = UINT32_MAX;
-    TIMER_CTRL = CTRL_ENABLE;
-    overhead_ticks = ticks_of(nothing);
+  TIMER_RELOAD = UINT32_MAX;
+  TIMER_VALUE = UINT32_MAX;
+  TIMER_CTRL = CTRL_ENABLE;
+  overhead_ticks = ticks_of(nothing);
 }
 
-enum counter_kind counter_kind(void) { return COUNTER_INSTRUCTIONS; }
+enum counter_kind counter_kind(void) {
+  return COUNTER_INSTRUCTIONS;
+}
 
 uint64_t counter_measure(void (*work)(void)) {
-    const uint32_t ticks = ticks_of(work);
-    const uint32_t net_ticks = ticks > overhead_ticks ? ticks - overhead_ticks : 0;
-    return (uint64_t)net_ticks * INSTRUCTIONS_PER_TICK;
+  const uint32_t ticks = ticks_of(work);
+  const uint32_t net_ticks = ticks > overhead_ticks ? ticks - overhead_ticks : 0;
+  return (uint64_t)net_ticks * INSTRUCTIONS_PER_TICK;
 }

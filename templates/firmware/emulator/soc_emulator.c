@@ -1,4 +1,5 @@
 #include "device.h"
 
 /* The emulator's clocks always run. */
-void soc_start(void) {}
+void soc_start(void) {
+}
