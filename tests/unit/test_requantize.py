@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anvil.core.attributes import Activation
@@ -20,6 +20,7 @@ from anvil.ops.requantize import (
     wrap_int32,
 )
 
+UNTIMED = settings(deadline=None)
 INT32 = st.integers(-(2**31), 2**31 - 1)
 
 
@@ -58,11 +59,13 @@ def test_a_multiplier_must_be_finite_and_not_negative(real: float) -> None:
         quantize_multiplier(real)
 
 
+@UNTIMED
 @given(st.floats(-1e9, 1e9))
 def test_halves_round_away_from_zero(value: float) -> None:
     assert round_half_away(value) == nearest(Fraction(value), half_up=False)
 
 
+@UNTIMED
 @given(INT32, INT32)
 def test_high_multiplication_rounds_halves_up_and_saturates(a: int, b: int) -> None:
     expected = min(nearest(Fraction(a * b, 2**31), half_up=True), 2**31 - 1)
@@ -73,12 +76,14 @@ def test_high_multiplication_saturates() -> None:
     assert int(rounding_doubling_high_mul(-(2**31), -(2**31))) == 2**31 - 1
 
 
+@UNTIMED
 @given(INT32, st.integers(0, 31))
 def test_division_by_a_power_of_two_rounds_halves_away(value: int, exponent: int) -> None:
     expected = nearest(Fraction(value, 2**exponent), half_up=False)
     assert int(rounding_divide_by_power_of_two(value, exponent)) == expected
 
 
+@UNTIMED
 @given(INT32, st.integers(2**30, 2**31 - 1), st.integers(-31, 30))
 def test_rescaling_is_shift_multiply_shift(value: int, multiplier: int, shift: int) -> None:
     shifted = (value << max(shift, 0)) & 0xFFFFFFFF
@@ -88,6 +93,7 @@ def test_rescaling_is_shift_multiply_shift(value: int, multiplier: int, shift: i
     assert int(requantize(np.array([value]), multiplier, shift)[0]) == expected
 
 
+@UNTIMED
 @given(st.integers(-(2**40), 2**40))
 def test_wrapping_keeps_the_low_32_bits(value: int) -> None:
     wrapped = int(wrap_int32(np.array([value], dtype=np.int64))[0])
