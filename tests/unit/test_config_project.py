@@ -195,3 +195,12 @@ print(sorted({{"yaml", "jsonschema", "numpy", "difflib"}} & set(sys.modules)))
     )
     assert found.stderr == ""
     assert set(json.loads(found.stdout.replace("'", '"'))) <= {"difflib"}
+
+
+def test_the_repository_s_own_example() -> None:
+    text = (ROOT / "anvil.yaml").read_text()
+    loaded = load(text)
+    assert not loaded.failures
+    assert loaded.project.name == "digits"
+    assert text.startswith("# yaml-language-server: $schema=schemas/anvil.schema.json\n")
+    assert (ROOT / loaded.project.model).is_file()
