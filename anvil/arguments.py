@@ -90,7 +90,11 @@ def make_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
 
     def command(
-        name: str, summary: str, description: str, *, parent: Any = commands  # noqa: ANN401
+        name: str,
+        summary: str,
+        description: str,
+        *,
+        parent: Any = commands,  # noqa: ANN401
     ) -> argparse.ArgumentParser:
         made: argparse.ArgumentParser = parent.add_parser(
             name,
@@ -238,7 +242,7 @@ def make_parser() -> argparse.ArgumentParser:
     made = command(
         "completion",
         "print a shell's completion script",
-        "Print the completion script for a shell, e.g. eval \"$(anvil completion bash)\".",
+        'Print the completion script for a shell, e.g. eval "$(anvil completion bash)".',
     )
     made.add_argument("shell", choices=("bash", "zsh", "tcsh"))
     return parser

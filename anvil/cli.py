@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Whoever read us is gone; there is nobody left to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.FAILED
-    except Exception as error:  # noqa: BLE001  the last resort: a defect, told without a traceback
+    except Exception as error:
         if os.environ.get(_DEBUG):
             raise
         outcome = Outcome(

@@ -65,7 +65,9 @@ def run_action(action: Action, store: Store, cancellation: process.Cancellation)
                 cancellation=cancellation,
             )
         except OSError as error:
-            raise _failure(action, f"cannot start {action.argv[0]}: {error.strerror}", "") from error
+            raise _failure(
+                action, f"cannot start {action.argv[0]}: {error.strerror}", ""
+            ) from error
         log = (completed.stdout + completed.stderr).decode(errors="replace")
         log = log.replace(str(folder), ".")
         if completed.timed_out:
@@ -108,9 +110,7 @@ def _collect(action: Action, folder: Path, store: Store, log: str) -> Tree:
 
 def _failure(action: Action, what: str, log: str) -> AnvilError:
     lines = log.strip().splitlines()
-    overflow = next(
-        (line for line in lines if any(mark in line for mark in _OVERFLOW_MARKS)), None
-    )
+    overflow = next((line for line in lines if any(mark in line for mark in _OVERFLOW_MARKS)), None)
     if overflow is not None:
         return AnvilError(
             Diagnostic(

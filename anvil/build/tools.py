@@ -65,8 +65,7 @@ def check_versions(tools: Iterable[tuple[str, str]]) -> None:
         Diagnostic(
             code="tool.missing" if found is None else "tool.version",
             message=(
-                f"this build needs {name} {version}, found "
-                f"{'none' if found is None else found}"
+                f"this build needs {name} {version}, found {'none' if found is None else found}"
             ),
             hint=INSTALL_HINT,
         )

@@ -117,9 +117,7 @@ class Store:
         """Keep every file; the tree that names them."""
         return Tree(
             files=tuple(
-                FileNode(
-                    path=path, digest=self.put(content), executable=path in executables
-                )
+                FileNode(path=path, digest=self.put(content), executable=path in executables)
                 for path, content in sorted(files.items())
             )
         )

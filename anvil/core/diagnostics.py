@@ -87,9 +87,7 @@ class Diagnostic:
 class AnvilError(Exception):
     """All errors of one stage, with the exit code that they mean."""
 
-    def __init__(
-        self, *diagnostics: Diagnostic, exit_code: ExitCode = ExitCode.BAD_INPUT
-    ) -> None:
+    def __init__(self, *diagnostics: Diagnostic, exit_code: ExitCode = ExitCode.BAD_INPUT) -> None:
         if not diagnostics:
             msg = "an AnvilError carries at least one diagnostic"
             raise ValueError(msg)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from anvil.core.diagnostics import Diagnostic
 
 
-def does_not_fit(  # noqa: PLR0913  one sentence with six parts
-    target: str, memory: str, needed_bytes: int, limit_bytes: int, what: str, limited_by: str
+def does_not_fit(
+    target: str, *, memory: str, needed_bytes: int, limit_bytes: int, what: str, limited_by: str
 ) -> Diagnostic:
     """The budget error: value, limit, unit, and how many bytes are missing."""
     return Diagnostic(

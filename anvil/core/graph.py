@@ -43,7 +43,7 @@ class Graph:
         n_tensors = len(self.tensors)
         for index in (*self.inputs, *self.outputs):
             if not 0 <= index < n_tensors:
-                msg = f"tensor index {index} of the graph's inputs or outputs is not below {n_tensors}"
+                msg = f"the graph's inputs or outputs name tensor {index} of {n_tensors}"
                 raise ValueError(msg)
         known = set(self.inputs) | {i for i, t in enumerate(self.tensors) if t.is_constant}
         for op in self.ops:
@@ -56,10 +56,14 @@ class Graph:
                     raise ValueError(msg)
             for index in op.outputs:
                 if not 0 <= index < n_tensors:
-                    msg = f"op {op.index} {op.kind} writes tensor {index}, and there are {n_tensors}"
+                    msg = (
+                        f"op {op.index} {op.kind} writes tensor {index}, and there are {n_tensors}"
+                    )
                     raise ValueError(msg)
                 if index in known:
-                    msg = f"op {op.index} {op.kind} writes tensor {index}, which has a value already"
+                    msg = (
+                        f"op {op.index} {op.kind} writes tensor {index}, which has a value already"
+                    )
                     raise ValueError(msg)
                 known.add(index)
         for index in self.outputs:

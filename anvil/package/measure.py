@@ -28,9 +28,7 @@ class Sizes:
     bss: int | None  # without arena and stack
 
 
-def measured_document(
-    target: Target, plan: Mapping[str, Any], program: bytes
-) -> dict[str, Any]:
+def measured_document(target: Target, plan: Mapping[str, Any], program: bytes) -> dict[str, Any]:
     """The contents of measured.json, with the errors of the plan's predictions.
 
     program: the device's ELF file or the .wasm; plan: plan.json's contents.
@@ -86,15 +84,20 @@ def oversize(
         ("flash", flash_bytes, requirements.max_flash_bytes, "max_flash allows"),
     ]
     return tuple(
-        does_not_fit(target.name, memory, needed, limit, "the built program", limited_by)
+        does_not_fit(
+            target.name,
+            memory=memory,
+            needed_bytes=needed,
+            limit_bytes=limit,
+            what="the built program",
+            limited_by=limited_by,
+        )
         for memory, needed, limit, limited_by in checks
         if limit is not None and needed > limit
     )
 
 
-def _elf_sizes(
-    program: bytes, arena_bytes: int, weight_bytes: int, stack_reserved: int
-) -> Sizes:
+def _elf_sizes(program: bytes, arena_bytes: int, weight_bytes: int, stack_reserved: int) -> Sizes:
     from elftools.elf.elffile import ELFFile  # noqa: PLC0415  only after a compile
 
     constant = data = bss = 0

@@ -41,4 +41,6 @@ def clean(out: Path, names: Sequence[str] | None) -> Outcome:
             outcomes.append(failed(name, problem.diagnostics, problem.exit_code))
         else:
             outcomes.append(TargetOutcome(target=name, status="removed", exit_code=ExitCode.DONE))
-    return Outcome(targets=tuple(outcomes), text=() if outcomes else (f"nothing is built in {out}",))
+    return Outcome(
+        targets=tuple(outcomes), text=() if outcomes else (f"nothing is built in {out}",)
+    )

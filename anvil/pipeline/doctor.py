@@ -57,7 +57,8 @@ class _Check:
     def line(self) -> str:
         if self.found:
             return f"✓ {self.name:<16} {self.found}"
-        return f"{'✗' if self.is_required else '?'} {self.name:<16} missing; {self.purpose}: {self.hint}"
+        mark = "✗" if self.is_required else "?"
+        return f"{mark} {self.name:<16} missing; {self.purpose}: {self.hint}"
 
 
 def examine() -> Outcome:

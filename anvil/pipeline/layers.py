@@ -56,9 +56,7 @@ class LayerCheck:
         # The importer renumbers tensors, so that an op and its place among the op's outputs
         # is what a layer is known by here and in the reference.
         self._layers = {
-            (op.index, place): tensor
-            for op in graph.ops
-            for place, tensor in enumerate(op.outputs)
+            (op.index, place): tensor for op in graph.ops for place, tensor in enumerate(op.outputs)
         }
         self._graph = replace(graph, outputs=(*graph.outputs, *self._layers.values()))
         self._batches = tuple(batches[:N_INFERENCES])

@@ -66,8 +66,10 @@ def collect_garbage(max_size: str) -> Outcome:
     collected = collect.collect(user_store(), max_bytes)
     return Outcome(
         text=(
-            f"removed {collected.n_results:,} results and {collected.n_blobs:,} blobs, "
-            f"{_size(collected.freed_bytes)}",
+            (
+                f"removed {collected.n_results:,} results and {collected.n_blobs:,} blobs, "
+                f"{_size(collected.freed_bytes)}"
+            ),
         ),
         details={
             "cache": {
@@ -82,7 +84,7 @@ def collect_garbage(max_size: str) -> Outcome:
 def _size(n_bytes: int) -> str:
     size = float(n_bytes)
     for unit in ("B", "KiB", "MiB"):
-        if size < 1024:  # noqa: PLR2004  a unit's step
+        if size < 1024:
             return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
         size /= 1024
     return f"{size:.1f} GiB"

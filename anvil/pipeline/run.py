@@ -33,7 +33,7 @@ _SERIAL_RUNNER = "anvil.verify.serial_board"
 _TIMEOUT_S = 600.0
 
 
-def run_batches(  # noqa: PLR0913  what one invocation is made of
+def run_batches(
     built: BuiltTarget,
     target: Target,
     batches: Sequence[tuple[bytes, ...]],
@@ -181,10 +181,14 @@ def _load(path: Path) -> npt.NDArray[np.generic]:
     except FileNotFoundError:
         raise _wrong(f"there is no file {path}", "give a .npy file", file=path) from None
     except (OSError, ValueError, EOFError) as error:
-        raise _wrong(f"this is not a .npy file: {error}", "write it with numpy.save", file=path) from None
+        raise _wrong(
+            f"this is not a .npy file: {error}", "write it with numpy.save", file=path
+        ) from None
     if not isinstance(loaded, np.ndarray):
         loaded.close()
-        raise _wrong("this is an .npz archive, not one array", "write it with numpy.save", file=path)
+        raise _wrong(
+            "this is an .npz archive, not one array", "write it with numpy.save", file=path
+        )
     return loaded
 
 

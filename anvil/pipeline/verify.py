@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from anvil.core.diagnostics import AnvilError, Diagnostic, ExitCode
 from anvil.pipeline.artifacts import read_built
 from anvil.pipeline.build import build, import_model
-from anvil.pipeline.layers import LayerCheck, reference
 from anvil.pipeline.events import Event, Outcome, TargetOutcome, failed
+from anvil.pipeline.layers import LayerCheck, reference
 from anvil.pipeline.run import run_batches
 from anvil.verify.compare import compare
 from anvil.verify.inputs import standard_inferences

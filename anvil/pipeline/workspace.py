@@ -78,11 +78,9 @@ def read_model(project: Project) -> Model:
     if path.suffix.lower() != MODEL_SUFFIX:
         raise wrong(
             f"the model {project.model} is a {path.suffix or 'nameless'} file",
-            f"this version builds int8 {MODEL_SUFFIX} files: convert it with TensorFlow's converter",
+            f"this version builds int8 {MODEL_SUFFIX} files: convert it with TensorFlow",
         )
-    return Model(
-        file=str(path), content=content, sha256=hashlib.sha256(content).hexdigest()
-    )
+    return Model(file=str(path), content=content, sha256=hashlib.sha256(content).hexdigest())
 
 
 def _nearest(path: Path) -> str | None:

@@ -26,8 +26,12 @@ def plan_digest(plan: Plan) -> str:
             "model": plan.model_sha256,
             "ports": [_ports(plan, plan.graph.inputs), _ports(plan, plan.graph.outputs)],
             "calls": [
-                [planned.op_index, planned.variant.symbol, planned.scratch_offset]
-                + _call(planned.call)
+                [
+                    planned.op_index,
+                    planned.variant.symbol,
+                    planned.scratch_offset,
+                    *_call(planned.call),
+                ]
                 for planned in plan.calls
             ],
             "allocations": [[a.tensor, a.offset, a.size_bytes] for a in plan.allocations],

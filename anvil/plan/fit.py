@@ -38,7 +38,14 @@ def misfits(plan: Plan, requirements: Requirements) -> tuple[Diagnostic, ...]:
         ("flash", flash, flash_bytes, requirements.max_flash_bytes, "max_flash allows"),
     ]
     return tuple(
-        does_not_fit(target.name, memory, needed, limit, what, limited_by)
+        does_not_fit(
+            target.name,
+            memory=memory,
+            needed_bytes=needed,
+            limit_bytes=limit,
+            what=what,
+            limited_by=limited_by,
+        )
         for memory, what, needed, limit, limited_by in checks
         if limit is not None and needed > limit
     )

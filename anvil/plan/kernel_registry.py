@@ -33,9 +33,7 @@ def load_variants(kernels: Mapping[str, bytes]) -> tuple[Variant, ...]:
     return tuple(variants)
 
 
-def _variants_of(
-    path: str, kernels: Mapping[str, bytes]
-) -> tuple[list[Variant], list[Diagnostic]]:
+def _variants_of(path: str, kernels: Mapping[str, bytes]) -> tuple[list[Variant], list[Diagnostic]]:
     import yaml  # noqa: PLC0415  only where something has to be planned
 
     display = f"kernels/{path}"

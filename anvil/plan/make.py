@@ -32,9 +32,7 @@ def make_plan(
 
     Raises AnvilError where an operator has no kernel for this core.
     """
-    aliases = {
-        op.outputs[0]: op.inputs[0] for op in graph.ops if definitions[op.kind].is_alias
-    }
+    aliases = {op.outputs[0]: op.inputs[0] for op in graph.ops if definitions[op.kind].is_alias}
     _refuse_constant_outputs(graph, aliases)
     lowered = [
         (op, _through_aliases(call, aliases))

@@ -91,9 +91,7 @@ def plan_memory(
         for group, members in groups.items()
     ]
     blocks += [
-        _Block(
-            key=("scratch", number), size_bytes=align(size), first_use=number, last_use=number
-        )
+        _Block(key=("scratch", number), size_bytes=align(size), first_use=number, last_use=number)
         for number, size in enumerate(scratch_bytes)
         if size
     ]
