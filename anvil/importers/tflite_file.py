@@ -218,13 +218,14 @@ def _quantization(tensor: Table, shape: tuple[int, ...]) -> FileQuantization | N
             path=table.path,
             message=f"there are {len(scales)} scales and {len(zero_points)} zero points",
         )
+    if not 0 <= axis < max(1, len(shape)):
+        raise DamagedFileError(
+            path=table.name_of("quantized_dimension"),
+            message=f"is {axis}, and the tensor has the shape {list(shape)}",
+        )
     if len(scales) > 1:
-        if not 0 <= axis < len(shape):
-            raise DamagedFileError(
-                path=table.name_of("quantized_dimension"),
-                message=f"is {axis}, and the tensor has the shape {list(shape)}",
-            )
-        if len(scales) != shape[axis]:
+        n_channels = shape[axis] if shape else 1
+        if len(scales) != n_channels:
             raise DamagedFileError(
                 path=table.name_of("scale"),
                 message=f"there are {len(scales)} scales "

@@ -101,6 +101,7 @@ def zip_archive() -> bytes:
         ),
         (b"name: digits\nlayers: 3\n", "it looks like a text file"),
         (bytes(100), "it looks like a file of zero bytes only"),
+        (b"\xff\xfe\xfd\xfc\xfb\xfa\xf9\xf8", r"found b'\xfb\xfa\xf9\xf8'"),
         (b"\x1c\0\0\0TFL2" + bytes(100), "found b'TFL2'"),
         (b"\x1c\0\0\0T", "it ends after 5 bytes"),
     ],
@@ -363,6 +364,31 @@ def test_options_out_of_range(field: str, value: int, name: str, message: str) -
     check_corrupt(one_op_graphs()["CONV_2D"], change, path, message)
 
 
+@pytest.mark.parametrize("beta", [float("nan"), float("inf")])
+def test_a_real_option_that_is_no_number(beta: float) -> None:
+    def change(model: SchemaObject) -> None:
+        model.subgraphs[0].operators[0].builtinOptions.beta = beta
+
+    check_corrupt(
+        one_op_graphs()["SOFTMAX"],
+        change,
+        "subgraphs[0].operators[0].builtin_options.beta",
+        f"is {beta}, expected a number",
+    )
+
+
+def test_too_many_inputs() -> None:
+    def change(model: SchemaObject) -> None:
+        model.subgraphs[0].operators[0].inputs = [0, 0]
+
+    check_corrupt(
+        one_op_graphs()["LOGISTIC"],
+        change,
+        "subgraphs[0].operators[0]",
+        "op 0 LOGISTIC has 2 inputs and 1 outputs, expected 1 and 1",
+    )
+
+
 def test_a_reshape_without_a_new_shape() -> None:
     def change(model: SchemaObject) -> None:
         model.subgraphs[0].operators[0].inputs = [0]
@@ -397,6 +423,20 @@ def test_scales_of_an_axis_that_does_not_exist(axis: int) -> None:
         change,
         "subgraphs[0].tensors[1].quantization.quantized_dimension",
         f"is {axis}, and the tensor has the shape [3, 2, 4, 2]",
+    )
+
+
+def test_one_scale_of_an_axis_that_does_not_exist() -> None:
+    """TFLite refuses it, although one scale needs no axis."""
+
+    def change(model: SchemaObject) -> None:
+        model.subgraphs[0].tensors[0].quantization.quantizedDimension = 2
+
+    check_corrupt(
+        one_op_graphs()["RELU"],
+        change,
+        "subgraphs[0].tensors[0].quantization.quantized_dimension",
+        "is 2, and the tensor has the shape [2, 5]",
     )
 
 

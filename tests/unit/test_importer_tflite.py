@@ -147,23 +147,50 @@ def test_a_tensor_without_a_name_gets_one() -> None:
     assert names == ["tensor_0_2", "tensor_0"]
 
 
-def test_a_reshape_may_have_its_shape_in_its_options() -> None:
-    x = activation("x", (2, 6), scale=0.5)
-    graph = one_op_graph("RESHAPE", [x], [activation("y", (3, 4), scale=0.5)])
+@pytest.mark.parametrize(
+    ("source", "written", "meant", "result"),
+    [
+        ((2, 6), [3, -1], (3, -1), (3, 4)),
+        ((1, 1), [0], (), ()),  # how older converters wrote a scalar
+    ],
+)
+def test_a_reshape_may_have_its_shape_in_its_options(
+    source: tuple[int, ...],
+    written: list[int],
+    meant: tuple[int, ...],
+    result: tuple[int, ...],
+) -> None:
+    x = activation("x", source, scale=0.5)
+    graph = one_op_graph("RESHAPE", [x], [activation("y", result, scale=0.5)])
 
     def set_options(model: SchemaObject) -> None:
         operator = model.subgraphs[0].operators[0]
         operator.builtinOptionsType = schema.BuiltinOptions.ReshapeOptions
         operator.builtinOptions = schema.ReshapeOptionsT()
-        operator.builtinOptions.newShape = [3, -1]
+        operator.builtinOptions.newShape = written
 
     content = changed(graph, set_options)
-    result = imported(content)
-    (op,) = result.ops
-    shape = result.tensors[op.inputs[1]]
-    assert (shape.dtype, shape.shape, shape.data) == (DType.INT32, (2,), struct.pack("<2i", 3, -1))
+    back = imported(content)
+    (op,) = back.ops
+    shape = back.tensors[op.inputs[1]]
+    assert (shape.dtype, shape.data) == (DType.INT32, struct.pack(f"<{len(meant)}i", *meant))
     values = random_array(x, np.random.default_rng(0))
-    assert run_reference(content, [values])[0].shape == result.tensors[op.outputs[0]].shape
+    assert run_reference(content, [values])[0].shape == back.tensors[op.outputs[0]].shape
+
+
+def test_a_biass_own_scales_may_be_unusable() -> None:
+    """TFLite computes them from the input's and the weights'."""
+    graph = one_op_graphs()["CONV_2D"]
+
+    def change(model: SchemaObject) -> None:
+        model.subgraphs[0].tensors[2].quantization.scale = [0.0, -1.0, 0.0]
+
+    content = changed(graph, change)
+    assert imported(content).tensors[2].quantization is None
+    values = random_array(graph.tensors[0], np.random.default_rng(1))
+    assert np.array_equal(
+        run_reference(content, [values])[0], run_reference(tflite_bytes(graph), [values])[0]
+    )
 
 
 def test_options_that_are_all_defaults_may_be_missing() -> None:
