@@ -17,6 +17,7 @@ from anvil.core.diagnostics import AnvilError, Diagnostic, ExitCode
 from anvil.core.tensor import DType
 from anvil.importers.tflite import import_tflite
 from anvil.ops.registry import DEFINITIONS
+from tests.support.failing_models import failing_models
 from tests.support.graphs import one_op_graphs, small_network
 from tests.support.tflite_builder import (
     activation,
@@ -742,3 +743,11 @@ def test_real_float_models(name: str, shared_model: Callable[[str], Path]) -> No
     (diagnostic,) = refused(shared_model(f"{name}.float32.tflite").read_bytes())
     assert diagnostic.code == "model.not-int8"
     assert diagnostic.message.startswith("this is a float32 model")
+
+
+@pytest.mark.parametrize("name", sorted(failing_models()))
+def test_the_cases_that_every_command_must_survive(name: str) -> None:
+    case = failing_models()[name]
+    (diagnostic,) = refused(case.content)
+    assert diagnostic.code == case.code
+    assert case.message in diagnostic.message
