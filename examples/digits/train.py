@@ -19,7 +19,6 @@ import contextlib
 import hashlib
 import io
 import os
-import sys
 import warnings
 from pathlib import Path
 
@@ -95,7 +94,8 @@ def augment(images: Images, rng: np.random.Generator) -> Images:
         + padded[which, top + 1, left + 1] * down * right
     )
     ink = rng.uniform(0.8, 1.4, (n, 1, 1))  # pens and fingers are of different widths
-    return np.clip(moved * ink, 0, 1).astype(np.float32)[..., np.newaxis]
+    augmented: Images = np.clip(moved * ink, 0, 1).astype(np.float32)[..., np.newaxis]
+    return augmented
 
 
 def make_model(batch: int | None = None) -> keras.Model:
@@ -200,4 +200,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
