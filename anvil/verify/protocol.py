@@ -168,6 +168,8 @@ class FrameReader:
     def feed(self, data: bytes) -> list[Frame]:
         """The undamaged frames that `data` completes, in order."""
         self._pending += data
+        if b"\0" not in data:
+            return []
         *blocks, rest = bytes(self._pending).split(b"\0")
         self._pending = bytearray(rest)
         frames = []

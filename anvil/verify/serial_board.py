@@ -43,7 +43,8 @@ class _Port:
 def run(invocation: Invocation, *, baud: int = 115200) -> RunResult:
     """Run every inference on the board at `invocation.serial_port`.
 
-    baud: bits per second, as the target's profile says. AnvilError, exit 1, where the port is
+    baud: bits per second, as the target's profile says. `invocation.timeout_s` is what each
+    inference may take, its way over the line not counted. AnvilError, exit 1, where the port is
     missing, in use, may not be opened or breaks off (`run.serial-port`), where nothing or
     something else answers (`run.no-answer`), where the board holds another model
     (`run.wrong-model`), and what `Dialogue` raises.

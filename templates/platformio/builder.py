@@ -15,13 +15,18 @@ env = DefaultEnvironment()
 settings = env.BoardConfig().get("build.anvil")
 
 
+def stop(message):
+    sys.stderr.write(f"Error: {message}\n")
+    env.Exit(1)
+
+
 def find_compiler():
     """The folder of the compiler's Python package."""
     package, wanted = settings["compiler_package"], settings["compiler_version"]
     install = f"`{sys.executable} -m pip install {package}=={wanted}`"
     spec = importlib.util.find_spec(package)
     if spec is None:
-        sys.exit(f"Error: the compiler, Python package {package}, is missing: {install}")
+        stop(f"the compiler, Python package {package}, is missing: {install}")
     found = importlib.metadata.version(package)
     if found != wanted:
         sys.stderr.write(
@@ -38,7 +43,7 @@ def write_hex(target, source, env):
         from elftools.elf.elffile import ELFFile
         from intelhex import IntelHex
     except ImportError as error:
-        sys.exit(f"Error: {error}: `{sys.executable} -m pip install intelhex pyelftools`")
+        stop(f"{error}: `{sys.executable} -m pip install intelhex pyelftools`")
     image = IntelHex()
     with open(str(source[0]), "rb") as file:
         for segment in ELFFile(file).iter_segments("PT_LOAD"):
