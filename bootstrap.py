@@ -8,6 +8,8 @@ no system package. It writes into `.venv` only, and a second run with nothing to
 tenth of a second.
 """
 
+from __future__ import annotations
+
 import argparse
 import hashlib
 import os
@@ -150,7 +152,7 @@ def main() -> int:
     except SetupError as error:
         say(str(error))
         return 1
-    except OSError as error:
+    except (OSError, ValueError) as error:  # venv raises both
         say(f"cannot set up {ENVIRONMENT}: {error}")
         return 1
     except KeyboardInterrupt:
