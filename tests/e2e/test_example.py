@@ -1,0 +1,64 @@
+"""The committed example: what its README says of the model and the data is so."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+import yaml
+
+from anvil.importers.tflite import import_tflite
+from anvil.ops.registry import DEFINITIONS
+from anvil.verify import litert_worker
+from anvil.verify.reference import decode_outputs
+from tests.support.programs import ROOT
+
+FOLDER = ROOT / "examples" / "digits"
+MODEL = (FOLDER / "digits.int8.tflite").read_bytes()
+
+
+def test_the_model_reads_nearly_every_evaluation_image() -> None:
+    with np.load(FOLDER / "evaluation.npz") as data:
+        x, y = data["x"], data["y"]
+    inputs = (np.round(x * 255) - 128).astype(np.int8)
+    outputs = decode_outputs(litert_worker.run(MODEL, inputs.tobytes(), layers=False))
+    answers = [int(np.argmax(np.frombuffer(scores, np.int8))) for (scores,) in outputs]
+    assert np.mean(np.array(answers) == y) >= 0.97
+
+
+@pytest.mark.parametrize(("name", "n_images"), [("calibration", 100), ("evaluation", 400)])
+def test_the_data_is_as_described(name: str, n_images: int) -> None:
+    with np.load(FOLDER / f"{name}.npz") as data:
+        x, y = data["x"], data["y"]
+    assert (x.dtype, x.shape, y.dtype, y.shape) == (
+        "float32",
+        (n_images, 8, 8, 1),
+        "int64",
+        y.shape,
+    )
+    counts = x * 16
+    assert np.array_equal(counts, np.round(counts))
+    assert (counts.min(), counts.max()) == (0, 16)
+    assert np.array_equal(np.bincount(y), [n_images // 10] * 10)
+
+
+def test_the_graph_is_as_described() -> None:
+    graph = import_tflite(MODEL, file="digits.int8.tflite", definitions=DEFINITIONS)
+    (image,) = (graph.tensors[index] for index in graph.inputs)
+    (scores,) = (graph.tensors[index] for index in graph.outputs)
+    assert (image.shape, image.dtype.value, scores.shape) == ((1, 8, 8, 1), "int8", (1, 10))
+    assert image.quantization is not None
+    assert (image.quantization.scale, image.quantization.zero_point) == (
+        float(np.float32(1 / 255)),
+        -128,
+    )
+    readme = (FOLDER / "README.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"\b[A-Z]+(?:_[A-Z0-9]+)+\b|\bRESHAPE\b|\bSOFTMAX\b", readme))
+    assert {op.kind for op in graph.ops} == named
+
+
+def test_anvil_yaml_names_the_files() -> None:
+    project = yaml.safe_load((ROOT / "anvil.yaml").read_text(encoding="utf-8"))
+    files = [project["model"], project["data"]["calibration"], project["data"]["evaluation"]]
+    assert [file for file in files if not (ROOT / file).is_file()] == []
