@@ -41,9 +41,9 @@ class _Definition:
         """Whether `linked` is this after linking."""
         if self.n_bytes != linked.n_bytes or (self.content is None) != (linked.content is None):
             return False
-        if self.content is None or linked.content is None:
+        if self.content is None or linked.content is None or self.content == linked.content:
             return True
-        return all(
+        return bool(self.relocated) and all(
             ours == theirs or index in self.relocated
             for index, (ours, theirs) in enumerate(zip(self.content, linked.content, strict=True))
         )
