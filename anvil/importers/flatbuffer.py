@@ -174,10 +174,26 @@ class Table:
         return self._numbers(slot, name, "f")
 
     def octets(self, slot: int, name: str) -> bytes:
-        """A vector of bytes or a string's bytes; empty where there is none."""
+        """A vector of bytes; empty where there is none."""
         start, length = self._vector(slot, name, 1)
         self.buffer.spend(length, self.name_of(name))
         return self.buffer.content[start : start + length]
+
+    def text(self, slot: int, name: str) -> str:
+        """A string; empty where there is none."""
+        start, length = self._vector(slot, name, 1)
+        if start == 0:
+            return ""
+        path = self.name_of(name)
+        self.buffer.spend(length, path)
+        octets = self.buffer.content[start : start + length]
+        # The format ends strings with a zero byte for readers in C.
+        if self.buffer.integer("B", start + length, path) != 0:
+            raise DamagedFileError(path=path, message="does not end where its length says")
+        try:
+            return octets.decode("utf-8")
+        except UnicodeDecodeError:
+            raise DamagedFileError(path=path, message=f"is not UTF-8: {octets[:60]!r}") from None
 
     def _numbers(self, slot: int, name: str, code: str) -> tuple[int, ...] | None:
         if not self.has(slot, name):

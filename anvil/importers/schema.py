@@ -94,6 +94,7 @@ class OperatorCodeSlot(enum.IntEnum):
 
     DEPRECATED_BUILTIN_CODE = 0
     CUSTOM_CODE = 1
+    VERSION = 2
     BUILTIN_CODE = 3
 
 

@@ -70,6 +70,7 @@ class FileOperator:
     index: int
     kind: str  # a custom operator's own name is in `custom_code`
     custom_code: str | None
+    version: int
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     options_type: int
@@ -81,6 +82,15 @@ class FileOperator:
         """How messages name it: `op 3 CONV_2D`."""
         custom = "" if self.custom_code is None else f" {shortened(self.custom_code)!r}"
         return f"op {self.index} {self.kind}{custom}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _OperatorCode:
+    """What several operators of a file have in common."""
+
+    kind: str
+    custom_code: str | None
+    version: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,10 +125,11 @@ def read_file_model(content: bytes) -> FileModel:
         _tensor(index, table, buffers, data)
         for index, table in enumerate(subgraph.tables(SubGraphSlot.TENSORS, "tensors"))
     )
-    codes = root.tables(ModelSlot.OPERATOR_CODES, "operator_codes")
-    kinds = tuple(_kind(code) for code in codes)
+    codes = tuple(
+        _operator_code(table) for table in root.tables(ModelSlot.OPERATOR_CODES, "operator_codes")
+    )
     operators = tuple(
-        _operator(index, table, kinds, len(tensors))
+        _operator(index, table, codes, len(tensors))
         for index, table in enumerate(subgraph.tables(SubGraphSlot.OPERATORS, "operators"))
     )
     model = FileModel(
@@ -143,7 +154,7 @@ def _tensor(
         )
     tensor = FileTensor(
         index=index,
-        name=_text(table.octets(TensorSlot.NAME, "name")),
+        name=_printable(table.text(TensorSlot.NAME, "name")),
         shape=shape,
         type=table.integer(TensorSlot.TYPE, "type", "b"),
         data=None,
@@ -184,9 +195,8 @@ def shortened(name: str) -> str:
     return name if len(name) <= _MAX_NAME else name[: _MAX_NAME - 3] + "..."
 
 
-def _text(octets: bytes) -> str:
-    """A name for messages, JSON and comments in C: printable, on one line."""
-    text = octets.decode("utf-8", errors="replace")
+def _printable(text: str) -> str:
+    """A name for messages, JSON and comments in C: on one line, without control characters."""
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
@@ -236,39 +246,42 @@ def _quantization(tensor: Table, shape: tuple[int, ...]) -> FileQuantization | N
     )
 
 
-def _kind(code: Table) -> tuple[str, str | None]:
-    """An operator's kind and, where it is a custom one, its name."""
+def _operator_code(table: Table) -> _OperatorCode:
     # Files from before 2021 have only the one-byte field; a later file fills both, and
     # puts 127 into the small one where the code does not fit.
-    old = code.integer(OperatorCodeSlot.DEPRECATED_BUILTIN_CODE, "deprecated_builtin_code", "b")
-    new = code.integer(OperatorCodeSlot.BUILTIN_CODE, "builtin_code", "i")
+    old = table.integer(OperatorCodeSlot.DEPRECATED_BUILTIN_CODE, "deprecated_builtin_code", "b")
+    new = table.integer(OperatorCodeSlot.BUILTIN_CODE, "builtin_code", "i")
     number = max(old, new)
-    if not 0 <= number < len(BUILTIN_OPERATORS) or BUILTIN_OPERATORS[number] == PLACEHOLDER:
-        return f"BUILTIN_{number}", None
-    kind = BUILTIN_OPERATORS[number]
+    known = 0 <= number < len(BUILTIN_OPERATORS) and BUILTIN_OPERATORS[number] != PLACEHOLDER
+    kind = BUILTIN_OPERATORS[number] if known else f"BUILTIN_{number}"
+    custom_code = None
     if kind == CUSTOM:
-        return kind, _text(code.octets(OperatorCodeSlot.CUSTOM_CODE, "custom_code"))
-    return kind, None
+        custom_code = _printable(table.text(OperatorCodeSlot.CUSTOM_CODE, "custom_code"))
+    return _OperatorCode(
+        kind=kind,
+        custom_code=custom_code,
+        version=table.integer(OperatorCodeSlot.VERSION, "version", "i", 1),
+    )
 
 
 def _operator(
-    index: int, table: Table, kinds: tuple[tuple[str, str | None], ...], n_tensors: int
+    index: int, table: Table, codes: tuple[_OperatorCode, ...], n_tensors: int
 ) -> FileOperator:
     opcode = table.integer(OperatorSlot.OPCODE_INDEX, "opcode_index", "I")
-    if opcode >= len(kinds):
+    if opcode >= len(codes):
         raise DamagedFileError(
             path=table.name_of("opcode_index"),
-            message=f"names operator code {opcode}, and there are {len(kinds)}",
+            message=f"names operator code {opcode}, and there are {len(codes)}",
         )
-    kind, custom_code = kinds[opcode]
-    options_type = table.integer(OperatorSlot.BUILTIN_OPTIONS_TYPE, "builtin_options_type", "B")
+    code = codes[opcode]
     return FileOperator(
         index=index,
-        kind=kind,
-        custom_code=custom_code,
+        kind=code.kind,
+        custom_code=code.custom_code,
+        version=code.version,
         inputs=_indices(table, OperatorSlot.INPUTS, "inputs", n_tensors, allow_absent=True),
         outputs=_indices(table, OperatorSlot.OUTPUTS, "outputs", n_tensors),
-        options_type=options_type,
+        options_type=table.integer(OperatorSlot.BUILTIN_OPTIONS_TYPE, "builtin_options_type", "B"),
         options=table.table(OperatorSlot.BUILTIN_OPTIONS, "builtin_options"),
         path=table.path,
     )

@@ -44,6 +44,7 @@ def _no_attributes(_options: Table) -> None:
 class Row:
     """How one kind of operator is read. It has one output."""
 
+    newest: int  # the newest version of the operator that the reference kernels know
     min_inputs: int
     max_inputs: int  # inputs from min_inputs on may be ABSENT, unless there is no maximum
     options: OptionsType = OptionsType.NONE  # NONE where nothing is read from them
@@ -56,6 +57,9 @@ def read_attributes(operator: FileOperator, row: Row) -> Hashable:
 
     Raises DamagedFileError, and UnsupportedOptionError for what is only not supported.
     """
+    if not 1 <= operator.version <= row.newest:
+        msg = f"it is version {operator.version} of its kind, known are 1 to {row.newest}"
+        raise UnsupportedOptionError(msg)
     n_inputs, n_outputs = len(operator.inputs), len(operator.outputs)
     if not row.min_inputs <= n_inputs <= row.max_inputs or n_outputs != 1:
         raise DamagedFileError(
@@ -210,6 +214,7 @@ def _at_least(options: Table, slot: int, name: str, *, minimum: int, default: in
 # RESHAPE's options are read only where it has no second input (anvil/importers/tflite.py).
 ROWS: Mapping[str, Row] = {
     "ADD": Row(
+        newest=5,
         min_inputs=2,
         max_inputs=2,
         options=OptionsType.ADD,
@@ -217,34 +222,40 @@ ROWS: Mapping[str, Row] = {
         default=ArithmeticAttributes(activation=Activation.NONE),
     ),
     "AVERAGE_POOL_2D": Row(
-        min_inputs=1, max_inputs=1, options=OptionsType.POOL_2D, attributes=_pool_2d
+        newest=3, min_inputs=1, max_inputs=1, options=OptionsType.POOL_2D, attributes=_pool_2d
     ),
     "CONCATENATION": Row(
+        newest=7,
         min_inputs=1,
         max_inputs=_MANY,
         options=OptionsType.CONCATENATION,
         attributes=_concatenation,
         default=ConcatenationAttributes(axis=0, activation=Activation.NONE),
     ),
-    "CONV_2D": Row(min_inputs=2, max_inputs=3, options=OptionsType.CONV_2D, attributes=_conv_2d),
+    "CONV_2D": Row(
+        newest=8, min_inputs=2, max_inputs=3, options=OptionsType.CONV_2D, attributes=_conv_2d
+    ),
     "DEPTHWISE_CONV_2D": Row(
+        newest=6,
         min_inputs=2,
         max_inputs=3,
         options=OptionsType.DEPTHWISE_CONV_2D,
         attributes=_depthwise_conv_2d,
     ),
-    "DEQUANTIZE": Row(min_inputs=1, max_inputs=1),
+    "DEQUANTIZE": Row(newest=9, min_inputs=1, max_inputs=1),
     "FULLY_CONNECTED": Row(
+        newest=14,
         min_inputs=2,
         max_inputs=3,
         options=OptionsType.FULLY_CONNECTED,
         attributes=_fully_connected,
     ),
-    "LOGISTIC": Row(min_inputs=1, max_inputs=1),
+    "LOGISTIC": Row(newest=3, min_inputs=1, max_inputs=1),
     "MAX_POOL_2D": Row(
-        min_inputs=1, max_inputs=1, options=OptionsType.POOL_2D, attributes=_pool_2d
+        newest=3, min_inputs=1, max_inputs=1, options=OptionsType.POOL_2D, attributes=_pool_2d
     ),
     "MEAN": Row(
+        newest=3,
         min_inputs=2,
         max_inputs=2,
         options=OptionsType.REDUCER,
@@ -252,16 +263,19 @@ ROWS: Mapping[str, Row] = {
         default=MeanAttributes(keep_dims=False),
     ),
     "MUL": Row(
+        newest=7,
         min_inputs=2,
         max_inputs=2,
         options=OptionsType.MUL,
         attributes=_arithmetic,
         default=ArithmeticAttributes(activation=Activation.NONE),
     ),
-    "PAD": Row(min_inputs=2, max_inputs=2),
-    "QUANTIZE": Row(min_inputs=1, max_inputs=1),
-    "RELU": Row(min_inputs=1, max_inputs=1),
-    "RELU6": Row(min_inputs=1, max_inputs=1),
-    "RESHAPE": Row(min_inputs=1, max_inputs=2),
-    "SOFTMAX": Row(min_inputs=1, max_inputs=1, options=OptionsType.SOFTMAX, attributes=_softmax),
+    "PAD": Row(newest=6, min_inputs=2, max_inputs=2),
+    "QUANTIZE": Row(newest=6, min_inputs=1, max_inputs=1),
+    "RELU": Row(newest=3, min_inputs=1, max_inputs=1),
+    "RELU6": Row(newest=3, min_inputs=1, max_inputs=1),
+    "RESHAPE": Row(newest=1, min_inputs=1, max_inputs=2),
+    "SOFTMAX": Row(
+        newest=3, min_inputs=1, max_inputs=1, options=OptionsType.SOFTMAX, attributes=_softmax
+    ),
 }

@@ -492,6 +492,22 @@ def test_a_shape_of_many_dimensions() -> None:
     )
 
 
+def test_a_name_that_is_not_text() -> None:
+    """LiteRT's Python interpreter cannot read it either."""
+    content = tflite_bytes(one_op_graphs()["RELU"])
+    place = "subgraphs[0].tensors[0].name"
+    for damaged, message in (
+        (content.replace(b"row\0", b"r\xffw\0"), r"is not UTF-8: b'r\xffw'"),
+        (content.replace(b"row\0", b"rows"), "does not end where its length says"),
+    ):
+        check(
+            damaged,
+            "model.corrupt",
+            f"the model contradicts itself: {place}: {message}",
+            place,
+        )
+
+
 def test_a_long_name_is_cut_in_messages() -> None:
     def change(model: SchemaObject) -> None:
         model.subgraphs[0].tensors[0].name = "n" * 100_000
@@ -659,6 +675,19 @@ def test_an_activation_that_cannot_be_fused() -> None:
         change,
         "1 of the model's 1 operators is not supported:",
         "op 0 CONV_2D: its fused activation is TANH, supported are NONE, RELU, RELU_N1_TO_1, RELU6",
+    )
+
+
+@pytest.mark.parametrize("version", [0, 9])
+def test_a_version_of_an_operator_that_is_not_known(version: int) -> None:
+    def change(model: SchemaObject) -> None:
+        model.operatorCodes[0].version = version
+
+    check_unsupported(
+        one_op_graphs()["CONV_2D"],
+        change,
+        "1 of the model's 1 operators is not supported:",
+        f"op 0 CONV_2D: it is version {version} of its kind, known are 1 to 8",
     )
 
 

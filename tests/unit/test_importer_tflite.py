@@ -61,6 +61,23 @@ def test_the_models_of_these_tests_run_in_tflite(kind: str) -> None:
     assert output.shape == graph.tensors[graph.outputs[0]].shape
 
 
+@pytest.mark.parametrize("kind", sorted(one_op_graphs()))
+def test_the_newest_version_is_that_of_tflite(kind: str) -> None:
+    graph = one_op_graphs()[kind]
+    inputs = [random_array(graph.tensors[i], np.random.default_rng(0)) for i in graph.inputs]
+
+    def at_version(version: int) -> bytes:
+        model = model_object(graph)
+        model.operatorCodes[0].version = version
+        return pack(model)
+
+    newest = ROWS[kind].newest
+    assert imported(at_version(newest)) == graph
+    run_reference(at_version(newest), inputs)
+    with pytest.raises((ValueError, RuntimeError), match="Didn't find op"):
+        run_reference(at_version(newest + 1), inputs)
+
+
 def test_a_network_comes_back_as_it_was_built() -> None:
     graph = small_network()
     assert imported(tflite_bytes(graph)) == graph
