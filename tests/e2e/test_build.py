@@ -78,7 +78,7 @@ def test_a_changed_artifact_is_put_right_from_the_cache(
     shutil.copytree(built_example, out)
     program = out / "linux-x86_64" / "digits"
     content = program.read_bytes()
-    program.write_bytes(content[:-1] + b"\0")
+    program.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     (out / "rpi4" / "digits").unlink()
     built = anvil("build", "--json", "--project", ROOT, "--out", out)
     assert built.statuses() == {
@@ -129,20 +129,20 @@ def test_a_users_own_files_stay_and_an_earlier_builds_go(tmp_path: Path) -> None
 def test_interruption_leaves_nothing_half_written(tmp_path: Path) -> None:
     project = write_project(tmp_path / "p", _EXAMPLE_MODEL, name="digits")
     cache = tmp_path / "cache"
-    child = subprocess.Popen(
+    with subprocess.Popen(
         command("build", "--project", project),
         cwd=ROOT,
         env={**os.environ, "ANVIL_CACHE_DIR": str(cache)},
         stderr=subprocess.PIPE,
         text=True,
-    )
-    assert child.stderr is not None
-    for line in child.stderr:
-        if "compiling" in line:
-            break
-    child.send_signal(signal.SIGINT)
-    rest = child.stderr.read()
-    assert child.wait(timeout=60) == 130
+    ) as child:
+        assert child.stderr is not None
+        for line in child.stderr:
+            if "compiling" in line:
+                break
+        child.send_signal(signal.SIGINT)
+        rest = child.stderr.read()
+        assert child.wait(timeout=60) == 130
     assert "Traceback" not in rest
     assert "interrupted" in rest
     assert list((cache / "work").iterdir()) == []

@@ -6,6 +6,7 @@ import os
 import shutil
 import struct
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -113,7 +114,7 @@ def test_an_output_folder_that_is_a_file(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def mounted(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+def mounted(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
     """A file system of its own, since root ignores permission bits; given by mount options."""
     folder = tmp_path / "mounted"
     folder.mkdir()
@@ -126,8 +127,8 @@ def mounted(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
     )
     if made.returncode != 0:
         pytest.skip("missing: the right to mount a small file system (root)")
-    request.addfinalizer(lambda: subprocess.run(["umount", str(folder)], check=False))
-    return folder
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
 
 
 @pytest.mark.parametrize("mounted", ["size=64k", "ro,size=1m"], indirect=True)
