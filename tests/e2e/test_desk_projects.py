@@ -39,19 +39,14 @@ AWKWARD = 'a"b\\c??/</script><!--*/\n|`\u00e4\u2028%s${x}{{y}}'
 
 
 @pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
-
-
-@pytest.fixture(scope="module")
-def built(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+def built(cache_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     """The folder of a target's artifacts; each target is built once."""
     folders: dict[str, Path] = {}
 
     def folder_of(target: str) -> Path:
         if target not in folders:
             folder = tmp_path_factory.mktemp(target)
-            projects.build(projects.plan_of(GRAPH, target), cache, folder)
+            projects.build(projects.plan_of(GRAPH, target), cache_folder, folder)
             folders[target] = folder
         return folders[target]
 
@@ -113,14 +108,14 @@ def test_no_inference_gives_no_output(target: str, built: Callable[[str], Path])
 
 @pytest.mark.parametrize("target", RUNNERS)
 def test_two_builds_in_two_folders_are_identical(
-    target: str, built: Callable[[str], Path], cache: Path, tmp_path: Path
+    target: str, built: Callable[[str], Path], cache_folder: Path, tmp_path: Path
 ) -> None:
     again = tmp_path / "again"
     # The work folder is a new one each time, and lies elsewhere with another cache; the
     # compiler's runtime is linked, not built again.
     other = tmp_path / "a cache's other, longer name"
     other.mkdir()
-    (other / "tools").symlink_to(cache / "tools")
+    (other / "tools").symlink_to(cache_folder / "tools")
     projects.build(projects.plan_of(GRAPH, target), other, again)
     first = {path.name: path.read_bytes() for path in built(target).iterdir()}
     second = {path.name: path.read_bytes() for path in again.iterdir()}
@@ -137,19 +132,21 @@ def test_two_builds_in_two_folders_are_identical(
     [("linux-x86_64", "all"), ("linux-x86_64", "model"), ("browser", "all"), ("browser", "page")],
 )
 def test_a_project_may_be_called_like_a_target_of_cmake(
-    target: str, name: str, cache: Path, tmp_path: Path
+    target: str, name: str, cache_folder: Path, tmp_path: Path
 ) -> None:
-    projects.build(projects.plan_of(GRAPH, target, name), cache, tmp_path)
+    projects.build(projects.plan_of(GRAPH, target, name), cache_folder, tmp_path)
     assert (tmp_path / (f"{name}.wasm" if target == "browser" else name)).is_file()
 
 
-def test_an_awkward_tensor_name_is_shown_and_harms_nothing(cache: Path, tmp_path: Path) -> None:
+def test_an_awkward_tensor_name_is_shown_and_harms_nothing(
+    cache_folder: Path, tmp_path: Path
+) -> None:
     tensors = list(GRAPH.tensors)
     tensors[0] = dataclasses.replace(tensors[0], name=AWKWARD)
     graph = dataclasses.replace(GRAPH, tensors=tuple(tensors))
     target = _own_target()
     plan = projects.plan_of(graph, target)
-    projects.build(plan, cache, tmp_path / "linux")
+    projects.build(plan, cache_folder, tmp_path / "linux")
     info = subprocess.run(
         [tmp_path / "linux" / "small", "--info"], capture_output=True, check=True
     ).stdout.decode()
@@ -158,7 +155,7 @@ def test_an_awkward_tensor_name_is_shown_and_harms_nothing(cache: Path, tmp_path
 
     require_program("node")
     plan = projects.plan_of(graph, "browser")
-    projects.build(plan, cache, tmp_path / "browser")
+    projects.build(plan, cache_folder, tmp_path / "browser")
     batches = _batches(plan, 2)
     result = node.run(projects.invocation(plan, tmp_path / "browser", batches))
     assert result.outputs == tuple(projects.reference(graph, batch) for batch in batches)
@@ -287,7 +284,7 @@ def test_a_reader_that_leaves_is_an_error(program: Path) -> None:
 
 @pytest.mark.parametrize("target", RUNNERS)
 def test_the_project_builds_by_its_own_files(
-    target: str, built: Callable[[str], Path], tmp_path: Path
+    target: str, built: Callable[[str], Path], cache_folder: Path, tmp_path: Path
 ) -> None:
     """As its README says, with nothing but pip's cmake, ninja and ziglang."""
     project = tmp_path / "project"
@@ -296,6 +293,8 @@ def test_the_project_builds_by_its_own_files(
     environment = {
         "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}",
         "HOME": str(tmp_path),
+        # The compiler's runtime takes half a minute to build again.
+        "ZIG_GLOBAL_CACHE_DIR": str(cache_folder / "tools"),
     }
     completed = subprocess.run(
         [scripts / "cmake", "--workflow", "--preset", "zig"],
