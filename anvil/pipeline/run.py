@@ -58,6 +58,7 @@ def run_batches(
             timeout_s=_TIMEOUT_S,
             cancellation=cancellation,
             serial_port=serial_port,
+            **({} if target.console is None else {"baud": target.console.baud}),
         )
     )
     return result

@@ -10,6 +10,7 @@ from anvil.pipeline.build import build, import_model
 from anvil.pipeline.events import Event, Outcome, TargetOutcome, failed
 from anvil.pipeline.layers import LayerCheck, reference
 from anvil.pipeline.run import run_batches
+from anvil.verify import linked_library
 from anvil.verify.compare import compare
 from anvil.verify.inputs import standard_inferences
 
@@ -83,6 +84,9 @@ def _verify_target(
 ) -> TargetOutcome:
     folder = workspace.target_folder(target.name)
     built = read_built(folder, target.name)
+    n_symbols = None
+    if target.build == "platformio":
+        n_symbols = linked_library.check(folder, built.name, target.name)
     result = run_batches(built, target, batches, cancellation=workspace.cancellation)
     comparison = compare(expected=expected, found=result.outputs, ports=built.outputs)
     layers = {} if layer_check is None else layer_check.check(target, result.outputs)
@@ -96,6 +100,7 @@ def _verify_target(
             "comparison": comparison.as_json(),
             "emulator": target.emulator.kind,
             "stack_bytes": result.stack_bytes,
+            "identical_library_symbols": n_symbols,
             **layers,
         },
         note=_note(comparison, layers),

@@ -5,8 +5,10 @@ All numbers are computed here; the templates only place them.
 
 from __future__ import annotations
 
+import math
 import posixpath
 import struct
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 from anvil.core.tensor import DType
@@ -34,10 +36,19 @@ _STRUCT_FORMAT = {
 }
 _INT32_MIN = -(2**31)
 _WORDS_PER_LINE = 16
+_ARGUMENTS_WIDTH = 88
 
 
 def float_literal(value: float) -> str:
-    """A C99 hexadecimal literal that is exactly the float32 `value`."""
+    """A C99 expression that is exactly the float32 `value`, hexadecimal where it is finite.
+
+    >>> float_literal(0.1)
+    '0x1.999999999999ap-4f'
+    """
+    if math.isnan(value):
+        return "(0.0f / 0.0f)"
+    if math.isinf(value):
+        return "(1.0f / 0.0f)" if value > 0 else "(-1.0f / 0.0f)"
     return f"{value.hex()}f"
 
 
@@ -47,7 +58,7 @@ def _integer_literal(value: int) -> str:
 
 
 def _literal(value: float) -> str:
-    return float_literal(value) if isinstance(value, float) else _integer_literal(value)
+    return _integer_literal(value) if isinstance(value, int) else float_literal(value)
 
 
 def _array_lines(dtype: DType, data: bytes) -> list[str]:
@@ -170,7 +181,12 @@ def _call_values(plan: Plan, number: int, tensor_names: Mapping[int, str]) -> di
         "parameters_name": f"{_call_name(plan, number)}_parameters",
         "parameters": [(field, _literal(value)) for field, value in call.parameters],
         "symbol": planned.variant.symbol,
-        "arguments": arguments,
+        "argument_lines": textwrap.wrap(
+            ", ".join(arguments),
+            width=_ARGUMENTS_WIDTH,
+            break_long_words=False,
+            break_on_hyphens=False,
+        ),
     }
 
 

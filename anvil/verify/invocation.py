@@ -42,6 +42,7 @@ class Invocation:
     timeout_s: float
     cancellation: Cancellation | None = None
     serial_port: str | None = None  # a real board instead of the emulator
+    baud: int = 115200  # of the serial port, bits per second
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -40,11 +40,11 @@ class _Port:
             self._port.write(data[start : start + _CHUNK_BYTES])
 
 
-def run(invocation: Invocation, *, baud: int = 115200) -> RunResult:
+def run(invocation: Invocation) -> RunResult:
     """Run every inference on the board at `invocation.serial_port`.
 
-    baud: bits per second, as the target's profile says. `invocation.timeout_s` is what each
-    inference may take, its way over the line not counted. AnvilError, exit 1, where the port is
+    `invocation.timeout_s` is what each inference may take, its way over the line not counted.
+    AnvilError, exit 1, where the port is
     missing, in use, may not be opened or breaks off (`run.serial-port`), where nothing or
     something else answers (`run.no-answer`), where the board holds another model
     (`run.wrong-model`), and what `Dialogue` raises.
@@ -65,7 +65,7 @@ def run(invocation: Invocation, *, baud: int = 115200) -> RunResult:
             raise KeyboardInterrupt
 
     try:
-        port = serial.Serial(name, baudrate=baud, exclusive=True)
+        port = serial.Serial(name, baudrate=invocation.baud, exclusive=True)
     except (OSError, ValueError) as error:
         raise _cannot_open(invocation, name, error) from error
     with contextlib.closing(port):

@@ -105,12 +105,14 @@ def batches(n: int) -> list[tuple[bytes, bytes]]:
 
 def on_port(built: Built, line: Line, *inputs: tuple[bytes, ...]) -> Invocation:
     return dataclasses.replace(
-        echo.invocation(built.target, built.folder, *inputs, count=True), serial_port=line.name
+        echo.invocation(built.target, built.folder, *inputs, count=True),
+        serial_port=line.name,
+        baud=BAUD,
     )
 
 
 def check_outputs(built: Built, line: Line, inputs: list[tuple[bytes, bytes]]) -> None:
-    result = serial_board.run(on_port(built, line, *inputs), baud=BAUD)
+    result = serial_board.run(on_port(built, line, *inputs))
     assert result.outputs == tuple((echo.expected(data),) for data, _ in inputs)
     assert result.instructions is not None
     assert result.stack_bytes is not None
@@ -161,14 +163,14 @@ def test_a_line_that_always_damages_gives_up(built: Built) -> None:
         line.to_firmware += [unchanged, *[damaged] * 1000]
         with pytest.raises(AnvilError, match="no undamaged answer"):
             serial_board.run(
-                dataclasses.replace(on_port(built, line, *batches(1)), timeout_s=1), baud=BAUD
+                dataclasses.replace(on_port(built, line, *batches(1)), timeout_s=1),
             )
 
 
 def test_a_fault_of_the_board_is_reported(built: Built) -> None:
     inputs = (bytes(echo.N_DATA_BYTES), echo.control(echo.UNDEFINED_INSTRUCTION))
     with connected(built) as line, pytest.raises(AnvilError, match="fault at pc"):
-        serial_board.run(on_port(built, line, inputs), baud=BAUD)
+        serial_board.run(on_port(built, line, inputs))
 
 
 def test_a_board_with_another_model_is_refused(built: Built, tmp_path: Path) -> None:
@@ -176,7 +178,7 @@ def test_a_board_with_another_model_is_refused(built: Built, tmp_path: Path) -> 
     (tmp_path / "echo.h").write_text(header.replace(echo.MODEL_SHA256, "77" * 32))
     with connected(built) as line, pytest.raises(AnvilError) as caught:
         serial_board.run(
-            dataclasses.replace(on_port(built, line, *batches(1)), folder=tmp_path), baud=BAUD
+            dataclasses.replace(on_port(built, line, *batches(1)), folder=tmp_path),
         )
     message = caught.value.diagnostics[0].message
     assert echo.MODEL_SHA256 in message
@@ -189,7 +191,7 @@ def test_a_port_in_use_is_said(built: Built) -> None:
         serial.Serial(line.name, exclusive=True),
         pytest.raises(AnvilError, match="is in use"),
     ):
-        serial_board.run(on_port(built, line), baud=BAUD)
+        serial_board.run(on_port(built, line))
 
 
 def test_a_missing_port_is_said(built: Built) -> None:
