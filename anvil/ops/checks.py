@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from typing import TYPE_CHECKING, TypeVar
 
 from anvil.core.graph import ABSENT
@@ -152,8 +154,9 @@ def rescaling_problems(real: float, greatest_value: int) -> list[str]:
 
     TFLite's reference wraps around there, so that its answer means nothing.
     """
-    shift = max(0, quantize_multiplier(real).shift)
-    if greatest_value << shift > INT32_MAX:
+    # Scales at the ends of float32 have an infinite ratio.
+    overflows = not math.isfinite(real)
+    if overflows or greatest_value << max(0, quantize_multiplier(real).shift) > INT32_MAX:
         return [
             (
                 f"its scales ask for a multiplication by {real:g}, which overflows 32 bits; "
