@@ -33,7 +33,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if counts:
         terminalreporter.section("left out for what this machine lacks")
         for what, n_tests in sorted(counts.items()):
-            terminalreporter.line(f"{n_tests} tests: {what}")
+            terminalreporter.line(f"{n_tests} test{'s' * (n_tests > 1)}: {what}")
 
 
 @pytest.fixture
