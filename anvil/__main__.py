@@ -1,8 +1,50 @@
-"""`python -m anvil`."""
+"""The `anvil` program: answers a warm build at once, and everything else through anvil.cli."""
 
+from __future__ import annotations
+
+import os
 import sys
 
-from anvil.cli import main
+from anvil import warm
+from anvil.arguments import UsageError, make_parser
+from anvil.wording import json_document, summary_line
+
+
+def main() -> int:
+    """Run the command that the process was started with; its exit code."""
+    answered = _answer_warm_build(sys.argv[1:])
+    if answered:
+        return 0
+    # Only now the stages, and with them all that takes time to import.
+    from anvil.cli import main as run  # noqa: PLC0415
+
+    return run(sys.argv[1:])
+
+
+def _answer_warm_build(words: list[str]) -> bool:
+    if words[:1] != ["build"]:
+        return False
+    try:
+        arguments = make_parser().parse_args(words)
+    except UsageError:
+        return False  # anvil.cli says what is wrong
+    out = arguments.out or os.path.join(arguments.project, "build")
+    key = warm.inputs_key(arguments.project, arguments.target)
+    targets = None if key is None else warm.warm_targets(out, key)
+    if targets is None:
+        return False
+    if arguments.json:
+        rows = [
+            {"target": target, "status": "up_to_date", "folder": os.path.join(out, target)}
+            for target in targets
+        ]
+        sys.stdout.write(json_document("build", 0, diagnostics=(), targets=rows, details={}))
+    elif not arguments.quiet:
+        colour = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
+        for target in targets:
+            sys.stderr.write(summary_line(target, "up_to_date", "", colour=colour) + "\n")
+    return True
+
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import re
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from anvil import __version__
-from anvil.core.diagnostics import AnvilError, Diagnostic
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,10 +23,21 @@ exit codes: 0 done; 1 a build or check failed, or this machine lacks something;
 """
 
 
+class UsageError(Exception):
+    """A command line that cannot be understood."""
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
 class _Parser(argparse.ArgumentParser):
-    """argparse, but mistakes become diagnostics, with the nearest word."""
+    """argparse, but mistakes raise UsageError, with the nearest word."""
 
     def error(self, message: str) -> NoReturn:
+        import difflib  # noqa: PLC0415  only for a mistake
+
         hint = f"run `{self.prog} --help`"
         found = re.search(r"invalid choice: '([^']*)' \(choose from (.*)\)", message)
         if found:
@@ -41,7 +50,7 @@ class _Parser(argparse.ArgumentParser):
             known = [option for action in self._all_actions() for option in action.option_strings]
             near = difflib.get_close_matches(found[1].partition("=")[0], known, n=1)
             hint = f"did you mean {near[0]}?" if near else hint
-        raise AnvilError(Diagnostic(code="cli.usage", message=message, hint=hint))
+        raise UsageError(message, hint)
 
     def _all_actions(self) -> list[argparse.Action]:
         actions = list(self._actions)

@@ -8,28 +8,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from anvil.arguments import make_parser
+from anvil import warm
+from anvil.arguments import UsageError, make_parser
 from anvil.core.diagnostics import AnvilError, Diagnostic, ExitCode, Severity
 from anvil.pipeline.events import Outcome
+from anvil.wording import coloured, json_document, summary_line
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Sequence
 
-    from anvil.pipeline.events import Listener, TargetOutcome
+    from anvil.pipeline.events import Listener
     from anvil.process import Cancellation
 
-JSON_FORMAT = 1
 _DEBUG = "ANVIL_DEBUG"
-_MARKS = {
-    "built": "✓",
-    "up_to_date": "✓",
-    "passed": "✓",
-    "removed": "✓",
-    "ran": "✓",
-    "available": "✓",
-    "not_checked": "?",
-}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -40,6 +32,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     command = next((word for word in words if not word.startswith("-")), "")
     try:
         outcome = _dispatch(words)
+    except UsageError as error:
+        outcome = Outcome(
+            diagnostics=(Diagnostic(code="cli.usage", message=error.message, hint=error.hint),),
+            exit_codes=(ExitCode.BAD_INPUT,),
+        )
     except AnvilError as error:
         outcome = Outcome(diagnostics=error.diagnostics, exit_codes=(error.exit_code,))
     except KeyboardInterrupt:
@@ -96,7 +93,18 @@ def _dispatch(words: list[str]) -> Outcome:
 def _build(arguments: argparse.Namespace) -> Outcome:
     from anvil.pipeline.build import build  # noqa: PLC0415  each command imports its own stages
 
-    return _with_workspace(arguments, build)
+    def work(workspace: Any, listener: Listener, n_jobs: int) -> Outcome:  # noqa: ANN401
+        key = warm.inputs_key(arguments.project, arguments.target)
+        outcome = build(workspace, listener, n_jobs)
+        # Inputs that changed meanwhile may or may not be in what was built.
+        is_clean = not _all_diagnostics(outcome) and outcome.exit_code is ExitCode.DONE
+        if is_clean and key and key == warm.inputs_key(arguments.project, arguments.target):
+            names = [target.target for target in outcome.targets]
+            model = workspace.model
+            warm.remember(str(workspace.out), key, model.file, model.sha256, names)
+        return outcome
+
+    return _with_workspace(arguments, work)
 
 
 def _verify(arguments: argparse.Namespace) -> Outcome:
@@ -197,30 +205,26 @@ def _cancellation() -> Cancellation:
 
 def _print_outcome(command: str, outcome: Outcome, *, as_json: bool, quiet: bool) -> None:
     if as_json:
-        import json  # noqa: PLC0415
-
-        document = {
-            "format": JSON_FORMAT,
-            "command": command,
-            "ok": outcome.exit_code is ExitCode.DONE,
-            "exit_code": int(outcome.exit_code),
-            "diagnostics": [d.as_json() for d in _all_diagnostics(outcome)],
-            "targets": [target.as_json() for target in outcome.targets],
-            **outcome.details,
-        }
-        sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+        document = json_document(
+            command,
+            int(outcome.exit_code),
+            diagnostics=[d.as_json() for d in _all_diagnostics(outcome)],
+            targets=[target.as_json() for target in outcome.targets],
+            details=outcome.details,
+        )
+        sys.stdout.write(document)
         sys.stdout.flush()
         return
-    style = _Style(enabled=sys.stderr.isatty() and not os.environ.get("NO_COLOR"))
+    colour = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
     lines = [
         line
         for diagnostic in _all_diagnostics(outcome)
         if not quiet or diagnostic.severity is Severity.ERROR
-        for line in _diagnostic_lines(diagnostic, style)
+        for line in _diagnostic_lines(diagnostic, colour=colour)
     ]
     if not quiet:
         lines += outcome.text
-        lines += [_summary(target, style) for target in outcome.targets]
+        lines += [summary_line(t.target, t.status, t.note, colour=colour) for t in outcome.targets]
     if lines:
         sys.stderr.write("\n".join(lines) + "\n")
         sys.stderr.flush()
@@ -232,27 +236,10 @@ def _all_diagnostics(outcome: Outcome) -> tuple[Diagnostic, ...]:
     return tuple(dict.fromkeys(listed))
 
 
-class _Style:
-    """ANSI colours, or none."""
-
-    def __init__(self, *, enabled: bool) -> None:
-        self._enabled = enabled
-
-    def __call__(self, code: str, text: str) -> str:
-        return f"\x1b[{code}m{text}\x1b[0m" if self._enabled else text
-
-
-def _diagnostic_lines(diagnostic: Diagnostic, style: _Style) -> list[str]:
-    colour = "1;31" if diagnostic.severity is Severity.ERROR else "1;33"
+def _diagnostic_lines(diagnostic: Diagnostic, *, colour: bool) -> list[str]:
+    code = "1;31" if diagnostic.severity is Severity.ERROR else "1;33"
+    severity = coloured(diagnostic.severity.value, code, enabled=colour)
     location = f"{diagnostic.location}: " if diagnostic.location else ""
     path = f" [{diagnostic.path}]" if diagnostic.path else ""
-    first = f"{location}{style(colour, diagnostic.severity.value)}: {diagnostic.message}{path}"
+    first = f"{location}{severity}: {diagnostic.message}{path}"
     return [first] if diagnostic.hint is None else [first, f"  hint: {diagnostic.hint}"]
-
-
-def _summary(target: TargetOutcome, style: _Style) -> str:
-    mark = _MARKS.get(target.status, "✗")
-    colour = "32" if target.exit_code is ExitCode.DONE else "31"
-    status = target.status.replace("_", " ")
-    note = f"  {target.note}" if target.note else ""
-    return f"{style(colour, mark)} {target.target:<16} {status}{note}"
