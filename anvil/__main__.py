@@ -29,7 +29,7 @@ def _answer_warm_build(words: list[str]) -> bool:
     except UsageError:
         return False  # anvil.cli says what is wrong
     out = arguments.out or os.path.join(arguments.project, "build")
-    key = warm.inputs_key(arguments.project, arguments.target)
+    key = warm.inputs_key(arguments.project, out, arguments.target)
     targets = None if key is None else warm.warm_targets(out, key)
     if targets is None:
         return False

@@ -94,14 +94,17 @@ def _build(arguments: argparse.Namespace) -> Outcome:
     from anvil.pipeline.build import build  # noqa: PLC0415  each command imports its own stages
 
     def work(workspace: Any, listener: Listener, n_jobs: int) -> Outcome:  # noqa: ANN401
-        key = warm.inputs_key(arguments.project, arguments.target)
+        def key() -> str | None:
+            return warm.inputs_key(arguments.project, str(workspace.out), arguments.target)
+
+        before = key()
         outcome = build(workspace, listener, n_jobs)
-        # Inputs that changed meanwhile may or may not be in what was built.
         is_clean = not _all_diagnostics(outcome) and outcome.exit_code is ExitCode.DONE
-        if is_clean and key and key == warm.inputs_key(arguments.project, arguments.target):
-            names = [target.target for target in outcome.targets]
+        # Inputs that changed meanwhile may or may not be in what was built.
+        if is_clean and before is not None and before == key():
             model = workspace.model
-            warm.remember(str(workspace.out), key, model.file, model.sha256, names)
+            names = [target.target for target in outcome.targets]
+            warm.remember(str(workspace.out), before, model.file, model.sha256, names)
         return outcome
 
     return _with_workspace(arguments, work)

@@ -27,17 +27,19 @@ _DATA_FOLDERS = ("kernels", "templates", "targets", "schemas")
 _PROJECT_FOLDERS = ("kernels", "targets")
 
 
-def inputs_key(project: str, targets: tuple[str, ...] | None) -> str | None:
+def inputs_key(project: str, out: str, targets: tuple[str, ...] | None) -> str | None:
     """A digest of all that a build of `targets` depends on but the model; None without one.
 
     Anvil's own code and data, anvil.yaml, and the project's kernels/ and targets/ enter it,
     by content. The model's path stands in anvil.yaml, so the record has the model's digest.
+    Where project and output lie enters it too: the record of a copied folder is not believed.
     """
     digest = hashlib.sha256()
     try:
         with open(os.path.join(project, "anvil.yaml"), "rb") as file:
             config = file.read()
-        parts: list[object] = [RECORD_FORMAT, sys.version, targets, _sha256(config)]
+        places = [os.path.abspath(project), os.path.abspath(out)]
+        parts: list[object] = [RECORD_FORMAT, sys.version, places, targets, _sha256(config)]
         parts += _tree(_PACKAGE)
         for folder in _DATA_FOLDERS:
             parts += _tree(os.path.join(_DATA_ROOT, folder))

@@ -34,14 +34,17 @@ def project(built: Path, tmp_path: Path) -> Path:
     """A copy that was built in its own place, so that its record is its own."""
     copy = tmp_path / "copy"
     shutil.copytree(built, copy)
+    assert _recorded(copy) is None, "it speaks of the original"
+    shutil.rmtree(copy / "build" / ".anvil")
     assert anvil("build", "--project", copy).returncode == 0
     assert _recorded(copy) == [_TARGET]
     return copy
 
 
 def _recorded(project: Path, targets: tuple[str, ...] | None = None) -> list[str] | None:
-    key = warm.inputs_key(str(project), targets)
-    return None if key is None else warm.warm_targets(str(project / "build"), key)
+    out = str(project / "build")
+    key = warm.inputs_key(str(project), out, targets)
+    return None if key is None else warm.warm_targets(out, key)
 
 
 def test_a_warm_build_imports_no_stage(project: Path) -> None:
