@@ -23,13 +23,21 @@ _GRANDCHILD = (
 )
 
 
-def _run(folder: Path, code: str, **options: object) -> process.Completed:
-    arguments: dict[str, object] = {"timeout_s": 30.0} | options
+def _run(
+    folder: Path,
+    code: str,
+    *,
+    stdin: bytes = b"",
+    timeout_s: float = 30.0,
+    cancellation: process.Cancellation | None = None,
+) -> process.Completed:
     return process.run(
         [sys.executable, "-c", code],
         cwd=folder,
         environment=_ENVIRONMENT,
-        **arguments,  # type: ignore[arg-type]  the options of run
+        stdin=stdin,
+        timeout_s=timeout_s,
+        cancellation=cancellation,
     )
 
 
