@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from anvil.core.action import Tree
     from anvil.core.target import Target
 
+# The PyPI distributions that an action of this kind runs, besides the target's compiler.
+_TOOLS = (("cmake", "4.4.4"), ("ninja", "1.13.2"))
+
 # A first link builds Zig's runtime, which takes half a minute on a slow machine.
 _TIMEOUT_S = 900
 
@@ -37,9 +40,7 @@ def workflow(
             )
         ),
         inputs=project,
-        # CMake and Ninja are no part of the key: they start the compiler with the flags that
-        # the project gives, and add nothing to its output.
-        tools=((target.toolchain.package, target.toolchain.version),),
+        tools=tuple(sorted((*_TOOLS, (target.toolchain.package, target.toolchain.version)))),
         outputs=tuple(sorted(outputs)),
         timeout_s=_TIMEOUT_S,
     )
