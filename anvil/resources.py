@@ -9,13 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from anvil.core.digest import key_of
+from anvil.data import DATA_ROOT, PACKAGE, digests_below
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-
-_PACKAGE = Path(__file__).resolve().parent
-# In a checkout the data lies beside the package, in a wheel inside it.
-_DATA = _PACKAGE / "_data" if (_PACKAGE / "_data").is_dir() else _PACKAGE.parent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +25,7 @@ class Resource:
 
 def built_in(folder: str) -> Path:
     """A data folder of Anvil: kernels, templates, targets or schemas."""
-    return _DATA / folder
+    return Path(DATA_ROOT) / folder
 
 
 def read_folder(*roots: Path) -> dict[str, Resource]:
@@ -76,6 +73,4 @@ def digest_of_resources(resources: Mapping[str, Resource]) -> str:
 
 def code_digest() -> str:
     """A digest of Anvil's own Python, so that a changed stage never meets an old result."""
-    return digest_of_resources(
-        {path: r for path, r in read_folder(_PACKAGE).items() if path.endswith(".py")}
-    )
+    return key_of(digests_below(PACKAGE))

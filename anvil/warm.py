@@ -16,13 +16,11 @@ import json
 import os
 import sys
 
+from anvil.data import DATA_ROOT, PACKAGE, digests_below
+
 RECORD_FORMAT = 1
 _FOLDER = ".anvil"
 _N_RECORDS = 8  # one for each list of targets that is asked for in turn
-_PACKAGE = os.path.dirname(os.path.abspath(__file__))
-_DATA = os.path.join(_PACKAGE, "_data")
-# In a checkout the data lies beside the package, in a wheel inside it (anvil/resources.py).
-_DATA_ROOT = _DATA if os.path.isdir(_DATA) else os.path.dirname(_PACKAGE)
 _DATA_FOLDERS = ("kernels", "templates", "targets", "schemas")
 _PROJECT_FOLDERS = ("kernels", "targets")
 
@@ -40,11 +38,11 @@ def inputs_key(project: str, out: str, targets: tuple[str, ...] | None) -> str |
             config = file.read()
         places = [os.path.abspath(project), os.path.abspath(out)]
         parts: list[object] = [RECORD_FORMAT, sys.version, places, targets, _sha256(config)]
-        parts += _tree(_PACKAGE)
+        parts += digests_below(PACKAGE)
         for folder in _DATA_FOLDERS:
-            parts += _tree(os.path.join(_DATA_ROOT, folder))
+            parts += digests_below(os.path.join(DATA_ROOT, folder))
         for folder in _PROJECT_FOLDERS:
-            parts += _tree(os.path.join(project, folder))
+            parts += digests_below(os.path.join(project, folder))
     except OSError:
         return None
     digest.update(json.dumps(parts).encode())
@@ -110,21 +108,3 @@ def _holds(path: str, sha256: str, is_executable: bool) -> bool:  # noqa: FBT001
 
 def _sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
-
-
-def _tree(folder: str, prefix: str = "") -> list[tuple[str, str]]:
-    """(relative path, SHA-256) of every file below, sorted; () where there is no folder."""
-    found: list[tuple[str, str]] = []
-    try:
-        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-    except (FileNotFoundError, NotADirectoryError):
-        return found
-    for entry in entries:
-        if entry.name.startswith(".") or entry.name in {"__pycache__", "_data"}:
-            continue
-        if entry.is_dir():
-            found += _tree(entry.path, f"{prefix}{entry.name}/")
-        else:
-            with open(entry.path, "rb") as file:
-                found.append((prefix + entry.name, _sha256(file.read())))
-    return found

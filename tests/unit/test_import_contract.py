@@ -14,7 +14,7 @@ PACKAGE = ROOT / "anvil"
 PURE_STAGES = {"config", "importers", "quantize", "plan", "render"}
 EFFECT_STAGES = {"build", "verify", "package"}
 STAGES = PURE_STAGES | EFFECT_STAGES
-COMMAND_LINE = {"__main__", "arguments", "cli", "display", "warm", "wording"}
+COMMAND_LINE = {"__main__", "arguments", "cli", "data", "display", "warm", "wording"}
 # What sees files, clocks, the environment, processes or the network.
 EFFECTS = {
     "asyncio", "ctypes", "datetime", "filelock", "getpass", "glob", "http", "io", "locale",
@@ -70,7 +70,7 @@ def allowed_parts(part: str) -> set[str]:
     if part in COMMAND_LINE:
         # The command line names values and the pipeline, never a stage.
         return COMMAND_LINE | {"core", "pipeline", "process"}
-    return {"core"}
+    return {"core", "data"}
 
 
 def part_of_file(file: str) -> str:
