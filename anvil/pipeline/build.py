@@ -337,6 +337,7 @@ def _run_cold(
 ) -> dict[str, TargetOutcome]:
     from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415  only where needed
 
+    listener(Event(target="", step="executor host: not hermetic, tools pinned by version"))
     with _locked(workspace.out, listener), ThreadPoolExecutor(max_workers=n_jobs) as pool:
         futures = {one.target.name: pool.submit(_attempt, one) for one in cold}
         try:
