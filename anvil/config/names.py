@@ -50,6 +50,7 @@ def reason_against(name: str) -> str | None:
         (_C_HEADERS, f"{name}.h is a header of the C library"),
         (_WINDOWS_DEVICES, "Windows keeps it for a device"),
         ({"main"}, "it is the entry point of C programs"),
+        ({"project"}, "a program of that name would lie where project/ lies"),
     ):
         if name in names:
             return reason

@@ -92,16 +92,12 @@ env.Append(
 library_env = env.Clone()
 library_env.Append(CPPPATH=["$PROJECT_DIR/library/kernels", "$PROJECT_DIR/library/src"])
 library = library_env.StaticLibrary(
-    f"$BUILD_DIR/{name}",
+    # Whole, since SCons adds no lib to a name that begins with it.
+    f"$BUILD_DIR/lib{name}.a",
     library_env.CollectBuildFiles("$BUILD_DIR/library", "$PROJECT_DIR/library"),
 )
 
-env.Append(
-    CPPPATH=[
-        "$PROJECT_SRC_DIR/common",
-        "$PROJECT_SRC_DIR/device" if env["PIOENV"] == "device" else "$PROJECT_SRC_DIR/emulator",
-    ]
-)
+env.Append(CPPPATH=["$PROJECT_SRC_DIR"])
 env.Prepend(LIBS=[library])
 program = env.BuildProgram()
 env.Depends(program, "$PROJECT_DIR/firmware/memory.ld")

@@ -1,5 +1,5 @@
-#ifndef DEVICE_H
-#define DEVICE_H
+#ifndef ANVIL_DEVICE_H
+#define ANVIL_DEVICE_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -13,27 +13,27 @@ static struct {
 } payload;
 
 /* Inputs lie in the arena one after the other in the payload; bytes come in order. */
-static void store_input(size_t index, uint8_t byte) {
+static void store_byte(size_t index, uint8_t byte) {
   if (index == 0) {
     payload.index = 0;
     payload.start = 0;
-    payload.end = model_input_bytes(0);
+    payload.end = anvil_model_input_bytes(0);
   }
   while (index >= payload.end) {
-    if (payload.index >= MODEL_N_INPUTS) {
+    if (payload.index >= ANVIL_MODEL_N_INPUTS) {
       return; /* too long, or the CRC */
     }
     payload.index++;
     payload.start = payload.end;
-    payload.end += model_input_bytes(payload.index);
+    payload.end += anvil_model_input_bytes(payload.index);
   }
-  ((uint8_t *)model_input(payload.index))[index - payload.start] = byte;
+  ((uint8_t *)anvil_model_input(payload.index))[index - payload.start] = byte;
 }
 
-static uint32_t all_input_bytes(void) {
+static uint32_t payload_length(void) {
   uint32_t n_bytes = 0;
-  for (int i = 0; i < MODEL_N_INPUTS; i++) {
-    n_bytes += (uint32_t)model_input_bytes(i);
+  for (int i = 0; i < ANVIL_MODEL_N_INPUTS; i++) {
+    n_bytes += (uint32_t)anvil_model_input_bytes(i);
   }
   return n_bytes;
 }
@@ -42,16 +42,16 @@ static void send_info(uint16_t sequence) {
   protocol_begin(MESSAGE_INFO, sequence);
   protocol_put_u8(PROTOCOL_VERSION);
   protocol_put_u8((uint8_t)counter_kind());
-  protocol_put_u8(MODEL_N_INPUTS);
-  protocol_put_u8(MODEL_N_OUTPUTS);
-  protocol_put_u32(MODEL_ARENA_BYTES);
-  for (int i = 0; i < MODEL_N_INPUTS; i++) {
-    protocol_put_u32((uint32_t)model_input_bytes(i));
+  protocol_put_u8(ANVIL_MODEL_N_INPUTS);
+  protocol_put_u8(ANVIL_MODEL_N_OUTPUTS);
+  protocol_put_u32(ANVIL_MODEL_ARENA_BYTES);
+  for (int i = 0; i < ANVIL_MODEL_N_INPUTS; i++) {
+    protocol_put_u32((uint32_t)anvil_model_input_bytes(i));
   }
-  for (int i = 0; i < MODEL_N_OUTPUTS; i++) {
-    protocol_put_u32((uint32_t)model_output_bytes(i));
+  for (int i = 0; i < ANVIL_MODEL_N_OUTPUTS; i++) {
+    protocol_put_u32((uint32_t)anvil_model_output_bytes(i));
   }
-  protocol_put(MODEL_SHA256, sizeof MODEL_SHA256 - 1);
+  protocol_put(ANVIL_MODEL_SHA256, sizeof ANVIL_MODEL_SHA256 - 1);
   protocol_end();
 }
 
@@ -64,8 +64,8 @@ static void send_error(uint16_t sequence, enum error_code code, uint32_t expecte
 }
 
 static void invoke(const struct message *message) {
-  if (message->payload_bytes != all_input_bytes()) {
-    send_error(message->sequence, ERROR_PAYLOAD_BYTES, all_input_bytes(),
+  if (message->payload_bytes != payload_length()) {
+    send_error(message->sequence, ERROR_PAYLOAD_BYTES, payload_length(),
                (uint32_t)message->payload_bytes);
     return;
   }
@@ -73,14 +73,14 @@ static void invoke(const struct message *message) {
   protocol_end();
 
   stack_paint();
-  const uint64_t count = counter_measure(model_run);
+  const uint64_t count = counter_measure(anvil_model_run);
   const uint32_t stack_bytes = stack_high_water_mark();
 
   protocol_begin(MESSAGE_RESULT, message->sequence);
   protocol_put_u64(count);
   protocol_put_u32(stack_bytes);
-  for (int i = 0; i < MODEL_N_OUTPUTS; i++) {
-    protocol_put(model_output(i), model_output_bytes(i));
+  for (int i = 0; i < ANVIL_MODEL_N_OUTPUTS; i++) {
+    protocol_put(anvil_model_output(i), anvil_model_output_bytes(i));
   }
   protocol_end();
 }
@@ -91,7 +91,7 @@ int main(void) {
   soc_start();
   console_start();
   counter_start();
-  while (protocol_receive(&message, store_input)) {
+  while (protocol_receive(&message, store_byte)) {
     switch (message.type) {
       case MESSAGE_HELLO:
         send_info(message.sequence);

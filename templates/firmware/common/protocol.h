@@ -1,5 +1,5 @@
-#ifndef PROTOCOL_H
-#define PROTOCOL_H
+#ifndef ANVIL_PROTOCOL_H
+#define ANVIL_PROTOCOL_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
-#ifndef STACK_H
-#define STACK_H
+#ifndef ANVIL_STACK_H
+#define ANVIL_STACK_H
 
 #include <stdint.h>
 

@@ -4,7 +4,7 @@
 #include <stdint.h>
 
 #include "board.h"
-#include "device.h"
+#include "common/device.h"
 
 #define REGISTER(address) (*(volatile uint32_t *)(uintptr_t)(address))
 #define UARTE(offset) REGISTER(CONSOLE_BASE + (offset))

@@ -2,7 +2,7 @@
    2^32 cycles: 67 s at 64 MHz. */
 #include <stdint.h>
 
-#include "device.h"
+#include "common/device.h"
 
 #define REGISTER(address) (*(volatile uint32_t *)(uintptr_t)(address))
 #define DWT_CTRL REGISTER(0xE0001000u)

@@ -1,7 +1,7 @@
 /* nRF52 clocks and cache; register addresses from the nRF52840 Product Specification. */
 #include <stdint.h>
 
-#include "device.h"
+#include "common/device.h"
 
 #define REGISTER(address) (*(volatile uint32_t *)(uintptr_t)(address))
 #define CLOCK_TASKS_HFCLKSTART REGISTER(0x40000000u)

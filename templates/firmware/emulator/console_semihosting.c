@@ -2,7 +2,7 @@
    Semihosting for AArch32 and AArch64, release 2.0. */
 #include <stdint.h>
 
-#include "device.h"
+#include "common/device.h"
 
 #define SYS_OPEN 0x01
 #define SYS_WRITE 0x05

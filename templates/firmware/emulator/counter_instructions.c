@@ -3,7 +3,7 @@
    40. Without that option the number means nothing. */
 #include <stdint.h>
 
-#include "device.h"
+#include "common/device.h"
 #include "machine.h"
 
 #define REGISTER(address) (*(volatile uint32_t *)(uintptr_t)(address))

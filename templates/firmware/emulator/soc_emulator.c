@@ -1,4 +1,4 @@
-#include "device.h"
+#include "common/device.h"
 
 /* The emulator's clocks always run. */
 void soc_start(void) {
