@@ -363,7 +363,7 @@ def _succeeded(one: _TargetBuild, status: str) -> TargetOutcome:
         target=one.target.name,
         status=status,
         exit_code=ExitCode.DONE,
-        diagnostics=unchecked(one.request.requirements),
+        diagnostics=unchecked(one.request.requirements, one.workspace.project.optimize),
         details={"folder": str(one.folder)},
     )
 

@@ -51,18 +51,24 @@ def misfits(plan: Plan, requirements: Requirements) -> tuple[Diagnostic, ...]:
     )
 
 
-def unchecked(requirements: Requirements) -> tuple[Diagnostic, ...]:
-    """A warning for each requirement that this version of Anvil cannot check."""
-    named = [
-        ("max_latency", requirements.max_latency_s),
-        ("max_accuracy_drop", requirements.max_accuracy_drop),
+def unchecked(requirements: Requirements, optimize: str) -> tuple[Diagnostic, ...]:
+    """A warning for each wish that this version of Anvil does nothing about."""
+    warnings = [
+        f"requirement {name} is not checked: nothing predicts it yet"
+        for name, value in (
+            ("max_latency", requirements.max_latency_s),
+            ("max_accuracy_drop", requirements.max_accuracy_drop),
+        )
+        if value is not None
     ]
+    if optimize != "balanced":
+        warnings.append(f"optimize: {optimize} changes nothing: every kernel has one variant yet")
     return tuple(
         Diagnostic(
             code="fit.unchecked",
             severity=Severity.WARNING,
-            message=f"requirement {name} is not checked: nothing predicts it yet",
+            message=message,
+            hint="remove it, or leave it for a later version",
         )
-        for name, value in named
-        if value is not None
+        for message in warnings
     )
