@@ -37,19 +37,21 @@ _STRUCT_FORMAT = {
 _INT32_MIN = -(2**31)
 _WORDS_PER_LINE = 16
 _ARGUMENTS_WIDTH = 88
+_COMMENT_WIDTH = 80
 
 
 def float_literal(value: float) -> str:
-    """A C99 expression that is exactly the float32 `value`, hexadecimal where it is finite.
+    """A C expression that is exactly the float32 `value`: nine digits tell them all apart.
 
-    >>> float_literal(0.1)
-    '0x1.999999999999ap-4f'
+    >>> float_literal(0.5), float_literal(3.0)
+    ('0.5f', '3.0f')
     """
     if math.isnan(value):
         return "(0.0f / 0.0f)"
     if math.isinf(value):
         return "(1.0f / 0.0f)" if value > 0 else "(-1.0f / 0.0f)"
-    return f"{value.hex()}f"
+    digits = f"{value:.9g}"
+    return f"{digits}f" if "." in digits or "e" in digits else f"{digits}.0f"
 
 
 def _integer_literal(value: int) -> str:
@@ -91,14 +93,18 @@ def _port(name: str, role: str, index: int, tensor: Tensor, offset: int) -> dict
         "n_bytes": tensor.n_bytes,
         "quantized": quantization is not None,
         "scale": None if quantization is None else float_literal(quantization.scale),
-        "zero_point": None if quantization is None else quantization.zero_point,
+        "zero_point": None if quantization is None else f"({quantization.zero_point})",
         "offset": offset,
     }
 
 
 def _comment(text: str) -> str:
-    """Text from a model, made safe inside a C comment."""
-    return "".join(c if c.isprintable() and c.isascii() else "?" for c in text).replace("*/", "* /")
+    """Text from a model, made safe inside a C comment, and short."""
+    plain = "".join(c if c.isprintable() and c.isascii() else "?" for c in text)
+    if len(plain) > _COMMENT_WIDTH:
+        plain = f"{plain[:_COMMENT_WIDTH]}..."
+    # Neither an end nor a beginning, of which compilers warn.
+    return plain.replace("*/", "* /").replace("/*", "/ *")
 
 
 def ports(plan: Plan) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
