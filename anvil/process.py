@@ -1,4 +1,4 @@
-"""Child processes that end when we do: one process group each, killed whole.
+"""Child processes that end when we do: one session each, killed whole.
 
 Only build/ and verify/ import this.
 """
@@ -13,13 +13,16 @@ import tempfile
 import threading
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
 _POLL_S = 0.05
+_PROCESSES = Path("/proc")
+# How often a session is searched again for children that were started meanwhile.
+_KILL_ROUNDS = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,21 +52,50 @@ class Cancellation:
 
 
 def interrupt_on_termination() -> None:
-    """Make SIGTERM end us as Ctrl-C does: children killed, nothing left half-written."""
+    """Make SIGTERM and a closed terminal end us as Ctrl-C does: children killed, all tidy."""
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, interrupt)
+    # What nohup told to ignore stays ignored.
+    if os.name == "posix" and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, interrupt)
 
 
 def kill_tree(child: subprocess.Popen[bytes]) -> None:
-    """Kill a child and everything in its process group."""
+    """Kill a child that is not yet waited for, and everything in its session.
+
+    Ninja gives every compiler a process group of its own, so that the child's group alone
+    would leave them running; none leaves the session. Where there is no /proc, the group has
+    to do.
+    """
+    if os.name != "posix":
+        child.kill()
+        return
     with contextlib.suppress(ProcessLookupError, PermissionError):
-        if os.name == "posix":
-            os.killpg(child.pid, signal.SIGKILL)
-        else:
-            child.kill()
+        os.killpg(child.pid, signal.SIGKILL)
+    for _ in range(_KILL_ROUNDS):
+        members = _session(child.pid)
+        if not members:
+            return
+        for pid in members:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+
+
+def _session(leader: int) -> list[int]:
+    """The processes that live in the session of `leader`, by /proc; the dead do not count."""
+    members = []
+    for status in _PROCESSES.glob("[0-9]*/stat"):
+        try:
+            # The name in parentheses may hold anything; state, parent, group, session follow.
+            state, _, _, session = status.read_bytes().rpartition(b")")[2].split()[:4]
+        except (OSError, ValueError):
+            continue
+        if int(session) == leader and state not in {b"Z", b"X"}:
+            members.append(int(status.parent.name))
+    return members
 
 
 def run(
@@ -77,10 +109,12 @@ def run(
 ) -> Completed:
     """Run a child to its end, its output kept apart in memory.
 
-    The child leads a process group of its own, so that Ctrl-C reaches it through us alone
+    The child leads a session of its own, so that Ctrl-C reaches it through us alone
     and a timeout kills its children too. Raises FileNotFoundError or PermissionError where
     the program cannot be started, KeyboardInterrupt when cancelled.
     """
+    if cancellation is not None and cancellation.is_cancelled:
+        raise KeyboardInterrupt
     # A file, not a pipe: `communicate` called again after a timeout stops feeding a pipe.
     with tempfile.TemporaryFile() as source:
         source.write(stdin)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from anvil import process
 from anvil.build.tools import check_versions, find_tools
+from anvil.cache.store import VanishedError
 from anvil.core.diagnostics import AnvilError, Diagnostic, ExitCode
 
 if TYPE_CHECKING:
@@ -30,19 +31,13 @@ def run_action(action: Action, store: Store, cancellation: process.Cancellation)
     """Run `action` and keep its outputs in the store.
 
     Raises AnvilError (exit 1) where a tool is missing, the command fails, its time runs out
-    or an output is not there; the last lines of its output are in the message.
+    or an output is not there; the last lines of its output are in the message. Raises
+    VanishedError where the store lacks an input.
     """
     check_versions(action.tools)
     files = store.get_tree(action.inputs)
     if files is None:
-        raise AnvilError(
-            Diagnostic(
-                code="cache.vanished",
-                message=f"an input of the {action.kind} action vanished from the cache",
-                hint="run the command again; it is made anew",
-            ),
-            exit_code=ExitCode.FAILED,
-        )
+        raise VanishedError
     with store.work_folder() as name:
         folder = Path(name)
         try:

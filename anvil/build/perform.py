@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from anvil.cache.results import read_result, write_result
+from anvil.cache.store import VanishedError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from anvil.cache.store import Store
     from anvil.core.action import Action, Tree
     from anvil.process import Cancellation
+
+_T = TypeVar("_T")
+_ATTEMPTS = 3
 
 
 def known(key: str, store: Store) -> Tree | None:
@@ -30,3 +36,27 @@ def perform(action: Action, store: Store, cancellation: Cancellation) -> Tree:
         tree = run_action(action, store, cancellation)
         write_result(store, action.key, tree)
     return tree
+
+
+def perform_files(
+    action: Action, store: Store, cancellation: Cancellation
+) -> tuple[Tree, dict[str, bytes]]:
+    """`perform`, and its outputs' bytes. Raises VanishedError where one is damaged."""
+    outputs = perform(action, store, cancellation)
+    files = store.get_tree(outputs)
+    if files is None:
+        raise VanishedError
+    return outputs, files
+
+
+def healing(step: Callable[[], _T]) -> _T:
+    """What `step` gives, begun again where a blob that it believed known turns out damaged.
+
+    The store has removed that blob by then, so that the next round makes it again.
+    """
+    for _ in range(_ATTEMPTS - 1):
+        try:
+            return step()
+        except VanishedError:
+            continue
+    return step()

@@ -1,7 +1,7 @@
 """What actions and pure stages gave, by key: `ac/<key>`.
 
-An entry names output files by digest. It is believed only as far as it can be read; an entry
-that cannot be is a miss. A failed action has no entry.
+An entry names output files by digest, and holds a digest of its own over key and outputs. One
+that cannot be read, or does not match it, is a miss. A failed action has no entry.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import time
 from typing import TYPE_CHECKING
 
 from anvil.core.action import Tree
-from anvil.core.digest import canonical_json
+from anvil.core.digest import canonical_json, key_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,6 +36,8 @@ def read_result(store: Store, key: str) -> Tree | None:
         if document["format"] != RESULT_FORMAT:
             return None
         tree = Tree.from_json(document["outputs"])
+        if document["digest"] != _digest(key, tree):
+            return None
     except (OSError, ValueError, KeyError, TypeError):
         return None
     with contextlib.suppress(OSError):
@@ -47,5 +49,15 @@ def write_result(store: Store, key: str, outputs: Tree) -> None:
     """Keep the outputs of `key`, whose blobs are in the store already."""
     store.write_atomically(
         result_path(store, key),
-        canonical_json({"format": RESULT_FORMAT, "outputs": outputs.as_json()}),
+        canonical_json(
+            {
+                "format": RESULT_FORMAT,
+                "outputs": outputs.as_json(),
+                "digest": _digest(key, outputs),
+            }
+        ),
     )
+
+
+def _digest(key: str, outputs: Tree) -> str:
+    return key_of([key, outputs.as_json()])

@@ -25,6 +25,21 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 _BLOB_MODE = 0o444  # nobody writes through a path of the store by accident
+TEMPORARY = ".tmp-"  # how a file's name begins while it is written
+
+
+class VanishedError(AnvilError):
+    """A blob that was believed known is gone or damaged: whoever made it makes it again."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            Diagnostic(
+                code="cache.vanishing",
+                message="files of the cache vanish or change while they are read",
+                hint="run `anvil cache verify`, and no `anvil cache gc` beside a build",
+            ),
+            exit_code=ExitCode.FAILED,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +75,7 @@ class Store:
         """Replace `path` (in the cache) as a whole. Raises AnvilError where that fails."""
         with self._explained():
             path.parent.mkdir(parents=True, exist_ok=True)
-            handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".tmp-")
+            handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=TEMPORARY)
             try:
                 with os.fdopen(handle, "wb") as file:
                     file.write(content)
@@ -85,14 +100,14 @@ class Store:
         return self.root / "cas" / digest.sha256[:2] / digest.sha256
 
     def put(self, content: bytes) -> Digest:
-        """Keep a blob. One that is there already is left, unless its size shows damage."""
+        """Keep a blob. One that is there already is left, unless it is damaged."""
         digest = digest_of(content)
         path = self.path_of(digest)
         try:
-            status = path.stat()
+            found = path.read_bytes()
         except OSError:
-            status = None
-        if status is None or status.st_size != len(content):
+            found = None
+        if found != content:
             self.write_atomically(path, content)
         else:
             _touch(path)

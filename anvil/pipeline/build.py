@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from anvil.build import cmake, platformio, web
-from anvil.build.perform import known, perform
+from anvil.build.perform import healing, known, perform_files
 from anvil.cache.results import read_result, write_result
+from anvil.cache.store import VanishedError
 from anvil.core.action import Tree
-from anvil.core.diagnostics import AnvilError, Diagnostic, ExitCode, Severity
+from anvil.core.diagnostics import AnvilError, ExitCode
 from anvil.core.digest import key_of
 from anvil.package.install import MANIFEST, install, stale_files, unwritable
 from anvil.package.manifest import manifest_document
@@ -43,8 +44,6 @@ RECIPES: dict[str, Callable[..., Recipe]] = {
 _PLAN = "plan.json"
 _MEASURED = "measured.json"
 _PROJECT = "project/"
-# A blob found damaged while its step was believed known sends that step round again.
-_ATTEMPTS = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,17 +148,16 @@ class _TargetBuild:
 
     def run(self) -> None:
         """Make whatever is not known and install the result. Raises AnvilError."""
-        store = self.workspace.store
-        for _ in range(_ATTEMPTS):
-            finished = self._finished()
-            stale = stale_files(self.folder, finished)
-            found = {node.path: store.get(node.digest) for node in stale}
-            files = {path: content for path, content in found.items() if content is not None}
-            if len(files) == len(stale):
-                self.tell("writing")
-                install(self.folder, finished, stale, files)
-                return
-        raise _vanishing()
+        healing(self._make_and_install)
+
+    def _make_and_install(self) -> None:
+        finished = self._finished()
+        stale = stale_files(self.folder, finished)
+        files = self.workspace.store.get_tree(Tree(files=stale))
+        if files is None:
+            raise VanishedError
+        self.tell("writing")
+        install(self.folder, finished, stale, files)
 
     def _finished(self) -> Tree:
         store = self.workspace.store
@@ -169,16 +167,12 @@ class _TargetBuild:
         finished = known(key, store)
         if finished is not None:
             return finished
-        for _ in range(_ATTEMPTS):
-            if known(recipe.action.key, store) is None:
-                self.tell("compiling")
-            outputs = perform(recipe.action, store, self.workspace.cancellation)
-            files = store.get_tree(outputs)
-            if files is not None:
-                finished = self._finish(rendered, recipe, outputs, files)
-                write_result(store, key, finished)
-                return finished
-        raise _vanishing()
+        if known(recipe.action.key, store) is None:
+            self.tell("compiling")
+        outputs, files = perform_files(recipe.action, store, self.workspace.cancellation)
+        finished = self._finish(rendered, recipe, outputs, files)
+        write_result(store, key, finished)
+        return finished
 
     def _rendered(self) -> Tree:
         store = self.workspace.store
@@ -203,7 +197,7 @@ class _TargetBuild:
         plan_file = next(node for node in rendered.files if node.path == _PLAN)
         plan_content = store.get(plan_file.digest)
         if plan_content is None:
-            raise _vanishing()
+            raise VanishedError
         plan = json.loads(plan_content)
         artifacts = dict(recipe.artifacts)
         nodes = {node.path: node for node in outputs.files}
@@ -379,7 +373,10 @@ def _locked(out: Path, listener: Listener) -> Any:  # noqa: ANN401  filelock's c
             return lock.acquire(timeout=0)
         except filelock.Timeout:
             listener(Event(target="", step=f"waiting for another anvil build in {out}"))
-            return lock.acquire()
+            try:
+                return lock.acquire()
+            finally:
+                listener(Event(target="", step=""))
     except OSError as error:
         raise unwritable(out, error) from error
 
@@ -396,15 +393,3 @@ def _program_output(recipe: Recipe, name: str) -> str:
 
 def _pretty(document: dict[str, Any]) -> bytes:
     return (json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
-
-
-def _vanishing() -> AnvilError:
-    return AnvilError(
-        Diagnostic(
-            code="cache.vanishing",
-            severity=Severity.ERROR,
-            message="files of the cache vanish or change while they are read",
-            hint="run `anvil cache verify`, and no `anvil cache gc` beside a build",
-        ),
-        exit_code=ExitCode.FAILED,
-    )

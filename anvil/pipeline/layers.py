@@ -7,12 +7,11 @@ build's own outputs must equal the untraced build's.
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from anvil.build.perform import perform
+from anvil.build.perform import healing, perform_files
 from anvil.core.diagnostics import AnvilError, Diagnostic, ExitCode
 from anvil.core.target import Requirements, TargetRequest
 from anvil.package.install import install
@@ -68,8 +67,9 @@ class LayerCheck:
         Raises AnvilError where the traced build fails or its outputs differ from the
         untraced build's.
         """
-        with tempfile.TemporaryDirectory(prefix="anvil-layers-") as name:
-            built = self._build(target, Path(name))
+        # Not in the system's temporary folder, which may forbid running programs.
+        with self._workspace.store.work_folder() as name:
+            built = healing(lambda: self._build(target, Path(name)))
             found = run_batches(
                 built, target, self._batches, cancellation=self._workspace.cancellation
             ).outputs
@@ -103,8 +103,7 @@ class LayerCheck:
             frozenset(),
         )
         recipe = RECIPES[target.build](roomy, workspace.project.name, project)
-        outputs = perform(recipe.action, store, workspace.cancellation)
-        contents = store.get_tree(outputs) or {}
+        outputs, contents = perform_files(recipe.action, store, workspace.cancellation)
         nodes = {node.path: node for node in outputs.files}
         moved = [(replace(nodes[output], path=path), output) for output, path in recipe.artifacts]
         install(
@@ -163,14 +162,14 @@ def reference(
 ) -> ReferenceResult:
     """What the reference kernels give, from the cache where it is known."""
     store = workspace.store
-    action = reference_action(
-        model=store.put(workspace.model.content),
-        inputs=store.put(encode_inputs(batches)),
-        worker=store.put(worker_source()),
-        layers=layers,
-    )
-    files = store.get_tree(perform(action, store, workspace.cancellation))
-    if files is None:
-        # A damaged blob was removed just now: this runs the reference again.
-        files = store.get_tree(perform(action, store, workspace.cancellation)) or {}
-    return decode(files[OUTPUTS])
+
+    def compute() -> bytes:
+        action = reference_action(
+            model=store.put(workspace.model.content),
+            inputs=store.put(encode_inputs(batches)),
+            worker=store.put(worker_source()),
+            layers=layers,
+        )
+        return perform_files(action, store, workspace.cancellation)[1][OUTPUTS]
+
+    return decode(healing(compute))
