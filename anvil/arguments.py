@@ -79,11 +79,11 @@ class _Targets(argparse.Action):
 
 
 def _positive(word: str) -> int:
-    number = int(word)
-    if number < 1:
-        msg = f"{number} is less than 1"
+    # Few digits: int() refuses thousands of them with an error of its own.
+    if not re.fullmatch(r"0*[1-9][0-9]{0,5}", word):
+        msg = f"takes a whole number from 1, found {word[:20]!r}"
         raise argparse.ArgumentTypeError(msg)
-    return number
+    return int(word)
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -102,13 +102,14 @@ def make_parser() -> argparse.ArgumentParser:
         name: str,
         summary: str,
         description: str,
-        *,
+        *examples: str,
         parent: Any = commands,  # noqa: ANN401
     ) -> argparse.ArgumentParser:
         made: argparse.ArgumentParser = parent.add_parser(
             name,
             help=summary,
             description=description,
+            epilog="\n  ".join(("examples:", *examples)),
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
         )
@@ -146,6 +147,9 @@ def make_parser() -> argparse.ArgumentParser:
         "Build the model for its targets, each into build/<target>/: artifacts, the rendered\n"
         "project/ that builds without Anvil, plan.json, measured.json and manifest.json.\n"
         "Every step is cached by what it depends on; a failing target stops no other.",
+        "anvil build                                every target of anvil.yaml",
+        "anvil build --target nrf52840,rpi4         two of them",
+        "anvil build --project ../digits --out out --json",
     )
     project(made)
     targets(made)
@@ -163,6 +167,10 @@ def make_parser() -> argparse.ArgumentParser:
         "Run what was built for one target: on its emulator, natively, or on a board.\n\n"
         "The input has the model's shape and exactly its dtype; one more leading axis means\n"
         "several independent inferences, and the output has the same form.",
+        "anvil run --target rpi4 --input x.npy --output y.npy",
+        "anvil run --target nrf52840 --input x.npy --stats s.json     instructions, stack, sizes",
+        "anvil run --target nrf52840 --input x.npy --output y.npy --port /dev/ttyACM0",
+        "anvil run --target rpi4 --input image=x.npy --input 1=y.npy  by name, by index",
     )
     project(made)
     made.add_argument("--target", metavar="T", required=True, help="one target")
@@ -189,6 +197,8 @@ def make_parser() -> argparse.ArgumentParser:
         "Build what is not built, run 16 random and 3 extreme inferences on every target, and\n"
         "compare each output byte with TFLite's reference kernels. A target whose emulator is\n"
         "missing here is not_checked, never passed.",
+        "anvil verify                               every target of anvil.yaml",
+        "anvil verify --target browser --layers     and which layer differs first",
     )
     project(made)
     targets(made)
@@ -203,6 +213,8 @@ def make_parser() -> argparse.ArgumentParser:
         "targets",
         "list the targets, or show one",
         "List the targets of the project's targets/ folder and the built-in ones, or show one.",
+        "anvil targets",
+        "anvil targets nrf52840                     memory, clock, toolchain, emulator",
     )
     project(made, out=False)
     made.add_argument("name", metavar="NAME", nargs="?", help="show this one in full")
@@ -211,12 +223,15 @@ def make_parser() -> argparse.ArgumentParser:
         "doctor",
         "what this machine has and lacks",
         "Check compilers, emulators, browser runtime and cache, and say what installs the rest.",
+        "anvil doctor",
     )
 
     made = command(
         "clean",
         "remove built targets",
         "Remove build/<target>/ of the given targets, and of no folder that Anvil did not build.",
+        "anvil clean                                all that is built",
+        "anvil clean --target rpi4",
     )
     project(made)
     targets(made)
@@ -230,12 +245,20 @@ def make_parser() -> argparse.ArgumentParser:
     cache_commands = cache.add_subparsers(
         dest="cache_command", metavar="COMMAND", title="commands", required=True
     )
-    command("stat", "what the cache holds", "Count blobs and results.", parent=cache_commands)
+    command(
+        "stat",
+        "what the cache holds",
+        "Count blobs and results.",
+        "anvil cache stat",
+        parent=cache_commands,
+    )
     made = command(
         "gc",
         "drop what was used longest ago",
         "Drop the results used longest ago until the rest fits. What was written in the last\n"
-        "hour stays, since a running build may hold it.",
+        "hour stays, since a running build may hold it. Where the compilers' own caches are what\n"
+        "is too large, they go as a whole, and the next build takes longer.",
+        'anvil cache gc --max-size "500 MiB"',
         parent=cache_commands,
     )
     made.add_argument(
@@ -245,13 +268,16 @@ def make_parser() -> argparse.ArgumentParser:
         "verify",
         "hash every blob",
         "Hash every blob and remove the damaged, which are made again when needed.",
+        "anvil cache verify",
         parent=cache_commands,
     )
 
     made = command(
         "completion",
         "print a shell's completion script",
-        'Print the completion script for a shell, e.g. eval "$(anvil completion bash)".',
+        "Print the completion script for a shell; its rc file may evaluate it.",
+        'eval "$(anvil completion bash)"            in ~/.bashrc',
+        'eval "$(anvil completion zsh)"             in ~/.zshrc, after compinit',
     )
     made.add_argument("shell", choices=("bash", "zsh", "tcsh"))
     return parser

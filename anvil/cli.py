@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
     except BrokenPipeError:
         # Whoever read us is gone; there is nobody left to tell.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()
         return ExitCode.FAILED
     except Exception as error:
         if os.environ.get(_DEBUG):
@@ -63,12 +63,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
     try:
         _print_outcome(command, outcome, as_json=as_json, quiet=quiet)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        # A reader that is gone, or a full disk behind a redirection.
+        _discard_output()
+        if not isinstance(error, BrokenPipeError):
+            sys.stderr.write(f"error: cannot print the result: {error.strerror}\n")
+            return ExitCode.FAILED
     return outcome.exit_code
 
 
 def _dispatch(words: list[str]) -> Outcome:
+    _replace_closed_streams()
     parser = make_parser()
     arguments = parser.parse_args(words)
     if arguments.command is None:
@@ -136,7 +141,10 @@ def _with_workspace(
             if loaded.workspace.project.targets
             else Outcome()
         )
-    return replace(outcome, targets=(*outcome.targets, *loaded.failures))
+    targets = (*outcome.targets, *loaded.failures)
+    if arguments.target is not None:
+        targets = tuple(sorted(targets, key=lambda one: arguments.target.index(one.target)))
+    return replace(outcome, targets=targets)
 
 
 def _run(arguments: argparse.Namespace) -> Outcome:
@@ -192,8 +200,30 @@ def _cache(arguments: argparse.Namespace) -> Outcome:
 def _completion(arguments: argparse.Namespace) -> Outcome:
     import shtab  # noqa: PLC0415
 
-    sys.stdout.write(shtab.complete(make_parser(), arguments.shell))
-    return Outcome()
+    script = shtab.complete(make_parser(), arguments.shell)
+    if not arguments.json:
+        sys.stdout.write(script)
+        sys.stdout.flush()
+    return Outcome(details={"shell": arguments.shell, "script": script})
+
+
+def _replace_closed_streams() -> None:
+    """Give a process that was started without stdout or stderr the null device."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            # Open until the process ends.
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115
+
+
+def _discard_output() -> None:
+    """Send what is not yet written nowhere: at exit, Python would fail to flush it."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(null, stream.fileno())
+    os.close(null)
 
 
 def _cancellation() -> Cancellation:

@@ -46,4 +46,5 @@ def json_document(
         "targets": list(targets),
         **details,
     }
-    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    # ASCII: whatever the locale, and with file names that are no text.
+    return json.dumps(document, indent=2) + "\n"
