@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from anvil import warm
 from anvil.arguments import UsageError, make_parser
 from anvil.core.diagnostics import AnvilError, Diagnostic, ExitCode, Severity
-from anvil.pipeline.events import Outcome
+from anvil.pipeline.events import Outcome, defect
 from anvil.wording import coloured, json_document, summary_line
 
 if TYPE_CHECKING:
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from anvil.pipeline.events import Listener
     from anvil.process import Cancellation
-
-_DEBUG = "ANVIL_DEBUG"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -48,19 +46,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Whoever read us is gone; there is nobody left to tell.
         _discard_output()
         return ExitCode.FAILED
-    except Exception as error:
-        if os.environ.get(_DEBUG):
-            raise
-        outcome = Outcome(
-            diagnostics=(
-                Diagnostic(
-                    code="cli.defect",
-                    message=f"this is a defect of Anvil: {type(error).__name__}: {error}",
-                    hint=f"please report it, with what {_DEBUG}=1 prints",
-                ),
-            ),
-            exit_codes=(ExitCode.FAILED,),
-        )
+    except Exception as error:  # noqa: BLE001  a defect is said, too
+        outcome = Outcome(diagnostics=(defect(error),), exit_codes=(ExitCode.FAILED,))
     try:
         _print_outcome(command, outcome, as_json=as_json, quiet=quiet)
     except OSError as error:
@@ -183,10 +170,12 @@ def _doctor(arguments: argparse.Namespace) -> Outcome:
 
 
 def _clean(arguments: argparse.Namespace) -> Outcome:
+    from anvil.display import make_progress  # noqa: PLC0415
     from anvil.pipeline.clean import clean  # noqa: PLC0415
     from anvil.pipeline.load import out_folder  # noqa: PLC0415
 
-    return clean(out_folder(*_folders(arguments)), arguments.target)
+    with make_progress(sys.stderr, quiet=arguments.quiet) as listener:
+        return clean(out_folder(*_folders(arguments)), arguments.target, listener)
 
 
 def _cache(arguments: argparse.Namespace) -> Outcome:

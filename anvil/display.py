@@ -46,6 +46,9 @@ class PlainLines(Silence):
     def __call__(self, event: Event) -> None:
         """Tell of a step; an empty one ends its target's."""
         with self._lock:
+            if event.is_note:
+                self._say(event.target, event.step)
+                return
             if not event.step:
                 self._steps.pop(event.target, None)
                 return
@@ -87,10 +90,13 @@ class LiveTable(Silence):
         with self._lock:
             if self._table is None:
                 self._table = self._start()
+            text = f"{event.target}: {event.step}" if event.target else event.step
+            if event.is_note:
+                self._table.console.print(text, markup=False, highlight=False)
+                return
             if event.target in self._tasks:
                 self._table.remove_task(self._tasks.pop(event.target))
             if event.step:
-                text = f"{event.target}: {event.step}" if event.target else event.step
                 self._tasks[event.target] = self._table.add_task(text, total=None)
 
     def _start(self) -> Any:  # noqa: ANN401  rich's Progress, imported late

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from anvil.core.target import Target
 
 MANIFEST_FORMAT = 1
+_GENERATOR = "Anvil"
 
 
 def manifest_document(
@@ -19,7 +20,7 @@ def manifest_document(
     """The contents of manifest.json, which lists every file but itself."""
     return {
         "format": MANIFEST_FORMAT,
-        "generator": f"Anvil {__version__}",
+        "generator": f"{_GENERATOR} {__version__}",
         "name": name,
         "target": target.name,
         "target_digest": target.digest,
@@ -41,3 +42,13 @@ def manifest_document(
             for node in files.files
         ],
     }
+
+
+def is_manifest_of(document: object, target: str) -> bool:
+    """Whether a parsed JSON file is the manifest.json of a build of `target`, of any version."""
+    return (
+        isinstance(document, dict)
+        and str(document.get("generator")).startswith(f"{_GENERATOR} ")
+        and document.get("target") == target
+        and isinstance(document.get("files"), list)
+    )

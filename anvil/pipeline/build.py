@@ -18,15 +18,15 @@ from anvil.cache.store import VanishedError
 from anvil.core.action import Tree
 from anvil.core.diagnostics import AnvilError, ExitCode
 from anvil.core.digest import key_of
-from anvil.package.install import MANIFEST, install, stale_files, unwritable
+from anvil.package.install import MANIFEST, install, stale_files
 from anvil.package.manifest import manifest_document
-from anvil.pipeline.events import Event, Outcome, TargetOutcome, failed
+from anvil.pipeline.events import Event, Outcome, TargetOutcome, defect, failed
+from anvil.pipeline.lock import locked
 from anvil.plan.fit import unchecked
 from anvil.resources import built_in, code_digest, contents, digest_of_resources, read_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
     from anvil.core.action import FileNode, Recipe
     from anvil.core.graph import Graph
@@ -331,8 +331,10 @@ def _run_cold(
 ) -> dict[str, TargetOutcome]:
     from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415  only where needed
 
-    listener(Event(target="", step="executor host: not hermetic, tools pinned by version"))
-    with _locked(workspace.out, listener), ThreadPoolExecutor(max_workers=n_jobs) as pool:
+    listener(
+        Event(target="", step="executor host: not hermetic, tools pinned by version", is_note=True)
+    )
+    with locked(workspace.out, listener), ThreadPoolExecutor(max_workers=n_jobs) as pool:
         futures = {one.target.name: pool.submit(_attempt, one) for one in cold}
         try:
             return {name: future.result() for name, future in futures.items()}
@@ -347,6 +349,8 @@ def _attempt(one: _TargetBuild) -> TargetOutcome:
         one.run()
     except AnvilError as error:
         return failed(one.target.name, error.diagnostics, error.exit_code)
+    except Exception as error:  # noqa: BLE001  a defect stops no other target
+        return failed(one.target.name, (defect(error),), ExitCode.FAILED)
     finally:
         one.tell("")
     return _succeeded(one, "built")
@@ -360,25 +364,6 @@ def _succeeded(one: _TargetBuild, status: str) -> TargetOutcome:
         diagnostics=unchecked(one.request.requirements, one.workspace.project.optimize),
         details={"folder": str(one.folder)},
     )
-
-
-def _locked(out: Path, listener: Listener) -> Any:  # noqa: ANN401  filelock's context manager
-    """One build writes into an output folder at a time; a second one waits."""
-    import filelock  # noqa: PLC0415  a warm build writes nothing and takes no lock
-
-    lock = filelock.FileLock(out / ".anvil.lock")
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        try:
-            return lock.acquire(timeout=0)
-        except filelock.Timeout:
-            listener(Event(target="", step=f"waiting for another anvil build in {out}"))
-            try:
-                return lock.acquire()
-            finally:
-                listener(Event(target="", step=""))
-    except OSError as error:
-        raise unwritable(out, error) from error
 
 
 def _moved(node: FileNode, path: str) -> FileNode:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ class Event:
 
     target: str
     step: str
+    is_note: bool = False  # said once: it takes no time, and nothing ends it
 
 
 Listener = Callable[[Event], None]
@@ -53,6 +55,20 @@ class Outcome:
     def exit_code(self) -> ExitCode:
         """The process's exit code."""
         return worst_exit_code((*self.exit_codes, *(t.exit_code for t in self.targets)))
+
+
+DEBUG = "ANVIL_DEBUG"  # set, a defect shows where it lies
+
+
+def defect(error: Exception) -> Diagnostic:
+    """What is said of an exception that nobody foresaw; it is raised again under DEBUG."""
+    if os.environ.get(DEBUG):
+        raise error
+    return Diagnostic(
+        code="cli.defect",
+        message=f"this is a defect of Anvil: {type(error).__name__}: {error}",
+        hint=f"please report it, with what {DEBUG}=1 prints",
+    )
 
 
 _STATUS = {

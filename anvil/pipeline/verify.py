@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from anvil.core.diagnostics import AnvilError, Diagnostic, ExitCode
 from anvil.pipeline.artifacts import read_built
 from anvil.pipeline.build import build, import_model
-from anvil.pipeline.events import Event, Outcome, TargetOutcome, failed
+from anvil.pipeline.events import Event, Outcome, TargetOutcome, defect, failed
 from anvil.pipeline.layers import LayerCheck, reference
 from anvil.pipeline.run import run_batches
 from anvil.verify import linked_library
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from anvil.pipeline.workspace import Workspace
     from anvil.verify.compare import Comparison, Outputs
 
+NOT_CHECKED = "not_checked"
 _MISSING_TOOL = "run.missing-tool"
 
 
@@ -41,8 +43,22 @@ def verify(
     inferences = standard_inferences(graph)
     batches = [inference.inputs for inference in inferences]
     listener(Event(target="", step="computing the reference"))
-    expected = reference_outputs(workspace, batches)
-    layer_check = LayerCheck(workspace, graph, batches) if layers else None
+    try:
+        expected = reference_outputs(workspace, batches)
+        layer_check = LayerCheck(workspace, graph, batches) if layers else None
+    except AnvilError as error:
+        # Without a reference nothing is checked; what did not build is said all the same.
+        return Outcome(
+            targets=tuple(
+                replace(t, status=NOT_CHECKED, exit_code=error.exit_code)
+                if t.target in usable
+                else t
+                for t in built.targets
+            ),
+            diagnostics=error.diagnostics,
+        )
+    finally:
+        listener(Event(target="", step=""))
     outcomes = []
     for outcome, request in zip(built.targets, workspace.project.targets, strict=True):
         if outcome.target not in usable:
@@ -50,22 +66,17 @@ def verify(
             continue
         listener(Event(target=outcome.target, step="running"))
         try:
-            outcomes.append(
-                _verify_target(workspace, request.target, batches, expected, layer_check)
-            )
+            one = _verify_target(workspace, request.target, batches, expected, layer_check)
         except AnvilError as error:
             lacks = all(d.code == _MISSING_TOOL for d in error.diagnostics)
             one = failed(outcome.target, error.diagnostics, error.exit_code)
-            outcomes.append(
-                TargetOutcome(
-                    target=one.target,
-                    status="not_checked" if lacks else one.status,
-                    exit_code=one.exit_code,
-                    diagnostics=one.diagnostics,
-                )
-            )
+            if lacks:
+                one = replace(one, status=NOT_CHECKED)
+        except Exception as error:  # noqa: BLE001  a defect stops no other target
+            one = failed(outcome.target, (defect(error),), ExitCode.FAILED)
         finally:
             listener(Event(target=outcome.target, step=""))
+        outcomes.append(replace(one, diagnostics=(*outcome.diagnostics, *one.diagnostics)))
     names = [inference.name for inference in inferences]
     return Outcome(targets=tuple(outcomes), details={"inferences": names})
 
@@ -91,10 +102,13 @@ def _verify_target(
     comparison = compare(expected=expected, found=result.outputs, ports=built.outputs)
     layers = {} if layer_check is None else layer_check.check(target, result.outputs)
     diagnostics = () if comparison.is_equal else (_difference(target.name, comparison),)
+    if not diagnostics and layers.get("first_different_layer"):
+        # The layers after it hid the difference from these inputs, and not from every input.
+        diagnostics = (_layer_difference(target.name, layers["first_different_layer"]),)
     return TargetOutcome(
         target=target.name,
-        status="passed" if comparison.is_equal else "failed",
-        exit_code=ExitCode.DONE if comparison.is_equal else ExitCode.FAILED,
+        status="failed" if diagnostics else "passed",
+        exit_code=ExitCode.FAILED if diagnostics else ExitCode.DONE,
         diagnostics=diagnostics,
         details={
             "comparison": comparison.as_json(),
@@ -132,6 +146,17 @@ def _difference(target: str, comparison: Comparison) -> Diagnostic:
         message=(
             f"{target}: {comparison.n_different_outputs} of {comparison.n_outputs} outputs "
             f"differ from the reference, by up to {comparison.max_difference:g}{place}"
+        ),
+        hint="this is a defect of Anvil: please report it with the model",
+    )
+
+
+def _layer_difference(target: str, layer: dict[str, Any]) -> Diagnostic:
+    return Diagnostic(
+        code="verify.layer-differs",
+        message=(
+            f"{target}: layer {layer['index']} {layer['op']} ({layer['tensor']}) differs from the "
+            f"reference in {layer['different_elements']} elements, though the outputs are equal"
         ),
         hint="this is a defect of Anvil: please report it with the model",
     )
