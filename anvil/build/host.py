@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from anvil import process
-from anvil.build.tools import check_versions, find_tools
+from anvil.build.tools import check_programs, check_versions, find_tools
 from anvil.cache.store import VanishedError
 from anvil.core.diagnostics import AnvilError, Diagnostic, ExitCode
 
@@ -35,6 +35,8 @@ def run_action(action: Action, store: Store, cancellation: process.Cancellation)
     VanishedError where the store lacks an input.
     """
     check_versions(action.tools)
+    tools = find_tools()
+    check_programs(tools, (*action.argv, *(value for _, value in action.environment)))
     files = store.get_tree(action.inputs)
     if files is None:
         raise VanishedError
@@ -44,7 +46,7 @@ def run_action(action: Action, store: Store, cancellation: process.Cancellation)
             _materialise(files, action.inputs, folder)
         except OSError as error:
             raise _failure(action, f"cannot write its folder: {error.strerror}", "") from error
-        tokens = find_tools().as_tokens() | {
+        tokens = tools.as_tokens() | {
             "tool_cache": str(store.tool_cache),
             "work": str(folder),
         }

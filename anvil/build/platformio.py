@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from anvil.core.target import Target
 
 # The PyPI distributions that the action runs, besides the target's compiler.
-_TOOLS = (
+TOOLS = (
     ("intelhex", "2.3.0"),
     ("platformio", "6.2.0"),
     ("pyelftools", "0.33"),
@@ -54,7 +54,7 @@ def recipe(target: Target, name: str, project: Tree) -> Recipe:
         argv=("{python}", "-m", "platformio", "run", "--jobs", "2"),
         environment=_ENVIRONMENT,
         inputs=project,
-        tools=tuple(sorted((*_TOOLS, (target.toolchain.package, target.toolchain.version)))),
+        tools=tuple(sorted((*TOOLS, (target.toolchain.package, target.toolchain.version)))),
         outputs=tuple(sorted(output for output, _ in artifacts)),
         timeout_s=_TIMEOUT_S,
     )

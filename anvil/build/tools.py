@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,18 +38,41 @@ class ToolPaths:
 
 
 def find_tools() -> ToolPaths:
-    """The tools beside the running Python; whether they are there is `check_versions`' task."""
-    scripts = Path(sys.executable).parent
-    try:
-        zig = Path(str(importlib.metadata.distribution("ziglang").locate_file("ziglang/zig")))
-    except importlib.metadata.PackageNotFoundError:
-        zig = Path("ziglang/zig")
+    """The tools of the running Python's distributions, by their own lists of files."""
     return ToolPaths(
         python=sys.executable,
-        zig=f"{zig}{_EXE}",
-        cmake=str(scripts / f"cmake{_EXE}"),
-        ninja=str(scripts / f"ninja{_EXE}"),
+        zig=_program("ziglang", "zig"),
+        cmake=_program("cmake", "cmake"),
+        ninja=_program("ninja", "ninja"),
     )
+
+
+def _program(distribution: str, name: str) -> str:
+    """A program that a distribution installed, wherever its scripts went; never another's."""
+    try:
+        files = importlib.metadata.files(distribution) or []
+    except importlib.metadata.PackageNotFoundError:
+        files = []
+    file_name = f"{name}{_EXE}"
+    paths = [Path(str(file.locate())) for file in files if file.name == file_name]
+    programs = [path for path in paths if path.is_file() and os.access(path, os.X_OK)]
+    # A program inside its package starts faster than the script that calls it.
+    programs.sort(key=lambda path: (".." in path.parts, path))
+    return str(programs[0].resolve()) if programs else file_name
+
+
+def check_programs(tools: ToolPaths, words: Iterable[str]) -> None:
+    """Refuse to run words with a token, such as `{ninja}`, whose program is not installed."""
+    text = "\n".join(words)
+    missing = [
+        Diagnostic(
+            code="tool.missing", message=f"this build needs {name}, found none", hint=INSTALL_HINT
+        )
+        for name, path in tools.as_tokens().items()
+        if f"{{{name}}}" in text and not Path(path).is_absolute()
+    ]
+    if missing:
+        raise AnvilError(*missing, exit_code=ExitCode.FAILED)
 
 
 def installed_version(distribution: str) -> str | None:

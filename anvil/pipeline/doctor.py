@@ -8,10 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from anvil.build import platformio
 from anvil.build.tools import INSTALL_HINT, installed_version
 from anvil.cache.location import user_store
 from anvil.core.diagnostics import AnvilError, ExitCode
 from anvil.pipeline.events import Outcome
+from anvil.pipeline.load import all_targets
+from anvil.verify.node import find_node
+from anvil.verify.reference import LITERT_VERSION
+from anvil.verify.stream import find_program
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,29 +85,36 @@ def _checks() -> Iterator[_Check]:
         is_required=True,
         hint="install Python 3.11 or newer",
     )
+    pins = _pins()
     for distribution, purpose in _PACKAGES:
-        yield _Check(
-            name=distribution,
-            purpose=purpose,
-            found=installed_version(distribution),
-            is_required=distribution != "pyserial",
-            hint=INSTALL_HINT,
-        )
+        yield _package_check(distribution, purpose, pins.get(distribution))
     for programs, purpose, hint in _PROGRAMS:
-        paths = [path for program in programs if (path := _which(program))]
-        yield _Check(
-            name=programs[0],
-            purpose=purpose,
-            found=paths[0] if paths else None,
-            is_required=False,
-            hint=hint,
-        )
+        found = find_node() if programs[0] == "node" else find_program(*programs)
+        yield _Check(name=programs[0], purpose=purpose, found=found, is_required=False, hint=hint)
     yield _cache_check()
 
 
-def _which(program: str) -> str | None:
-    # Node from PyPI lies beside the running Python, which need not be in PATH.
-    return shutil.which(program) or shutil.which(program, path=str(Path(sys.executable).parent))
+def _package_check(distribution: str, purpose: str, pinned: str | None) -> _Check:
+    found = installed_version(distribution)
+    hint = INSTALL_HINT
+    if found is not None and pinned not in {None, found}:
+        # An action refuses to run with another version, so that doctor must not be content.
+        hint = f"{found} is installed, and {pinned} is needed: {INSTALL_HINT}"
+        found = None
+    return _Check(
+        name=distribution,
+        purpose=purpose,
+        found=found,
+        is_required=distribution != "pyserial",
+        hint=hint,
+    )
+
+
+def _pins() -> dict[str, str]:
+    """The versions that actions insist on."""
+    targets = (listing.target for listing in all_targets(Path()).listings)
+    toolchains = {t.toolchain.package: t.toolchain.version for t in targets if t is not None}
+    return {**dict(platformio.TOOLS), "ai-edge-litert": LITERT_VERSION, **toolchains}
 
 
 def _cache_check() -> _Check:

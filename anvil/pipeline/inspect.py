@@ -19,6 +19,14 @@ if TYPE_CHECKING:
 
 def list_targets(project: Path, name: str | None) -> Outcome:
     """Every target, the broken ones with what is wrong; or one. An unknown one is exit 2."""
+    if not project.is_dir():
+        raise AnvilError(
+            Diagnostic(
+                code="config.unreadable",
+                message=f"there is no folder {project}",
+                hint="name the project's folder with --project",
+            )
+        )
     listings = all_targets(project).listings
     if name is None:
         return Outcome(targets=tuple(map(_row, listings)))

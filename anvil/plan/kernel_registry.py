@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from anvil.core.diagnostics import AnvilError, Diagnostic
@@ -28,9 +29,24 @@ def load_variants(kernels: Mapping[str, bytes]) -> tuple[Variant, ...]:
             found, wrong = _variants_of(path, kernels)
             variants += found
             mistakes += wrong
+    mistakes += _repeated(variants)
     if mistakes:
         raise AnvilError(*mistakes)
     return tuple(variants)
+
+
+def _repeated(variants: list[Variant]) -> list[Diagnostic]:
+    """One error for each symbol that two variants have: the linker would choose."""
+    counts = Counter(variant.symbol for variant in variants)
+    return [
+        Diagnostic(
+            code="kernels.invalid",
+            message=f"{n_times} variants have the symbol {symbol}",
+            hint="give each variant a name of its own",
+        )
+        for symbol, n_times in sorted(counts.items())
+        if n_times > 1
+    ]
 
 
 def _variants_of(path: str, kernels: Mapping[str, bytes]) -> tuple[list[Variant], list[Diagnostic]]:
