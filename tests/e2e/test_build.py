@@ -24,7 +24,7 @@ def _digests(folder: Path) -> dict[str, str]:
     return {
         path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != ".anvil.lock"
+        if path.is_file() and not path.relative_to(folder).parts[0].startswith(".anvil")
     }
 
 
