@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from anvil.core.plan import KernelCall, Variant
+
+# Targets are planned in parallel, and in Python 3.11 the first calls of ast.parse of a process
+# must not be made by two threads: one of them may end in a SystemError.
+_PARSING = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,9 +36,12 @@ def evaluate(expression: str, call: KernelCall) -> int | float | bool:
     import simpleeval  # noqa: PLC0415  only where something has to be planned
 
     try:
-        value = simpleeval.simple_eval(
-            expression, names=dict(call.parameters), functions={"min": min, "max": max}
+        with _PARSING:
+            parsed = simpleeval.SimpleEval.parse(expression)
+        evaluator = simpleeval.SimpleEval(
+            names=dict(call.parameters), functions={"min": min, "max": max}
         )
+        value = evaluator.eval(expression, previously_parsed=parsed)
     except (simpleeval.InvalidExpression, SyntaxError, ArithmeticError, TypeError) as error:
         msg = f"{expression!r}: {error}"
         raise ValueError(msg) from error
