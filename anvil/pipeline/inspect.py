@@ -90,5 +90,33 @@ def _lines(values: dict[str, Any], indent: str = "") -> list[str]:
         elif isinstance(value, tuple):
             lines.append(f"{indent}{key}: {' '.join(map(str, value)) or 'none'}")
         elif value is not None:
-            lines.append(f"{indent}{key}: {value}")
+            name, text = _readable(key, value)
+            lines.append(f"{indent}{name}: {text}")
     return lines
+
+
+def _readable(key: str, value: object) -> tuple[str, str]:
+    """A field as its profile writes it: addresses in hex, sizes and clocks with units.
+
+    >>> _readable("size_bytes", 1048576)
+    ('size', '1 MiB')
+    """
+    if isinstance(value, int):
+        if key in {"origin", "base"}:
+            return key, f"0x{value:08x}"
+        if key.endswith("_bytes"):
+            return key.removesuffix("_bytes"), _scaled(value, 1024, ("B", "KiB", "MiB", "GiB"))
+        if key.endswith("_hz"):
+            return key.removesuffix("_hz"), _scaled(value, 1000, ("Hz", "kHz", "MHz", "GHz"))
+        if key.endswith("_pin"):
+            return key.removesuffix("_pin"), f"P{value // 32}.{value % 32:02}"
+    return key, str(value)
+
+
+def _scaled(value: int, step: int, units: tuple[str, ...]) -> str:
+    """The largest unit in which `value` is a whole number."""
+    index = 0
+    while index + 1 < len(units) and value and value % step == 0:
+        value //= step
+        index += 1
+    return f"{value} {units[index]}"
