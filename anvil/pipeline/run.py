@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import itertools
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +33,9 @@ _RUNNERS = {
 }
 _SERIAL_RUNNER = "anvil.verify.serial_board"
 _TIMEOUT_S = 600.0
+_NPY_MAGIC = b"\x93NUMPY"
+_HEADER_ERRORS = (ValueError, EOFError, TypeError, SyntaxError, MemoryError, OverflowError)
+_ZIP_MAGIC = b"PK\x03\x04"
 
 
 def run_batches(
@@ -83,6 +88,11 @@ def run_files(
     """
     import numpy as np  # noqa: PLC0415  only here
 
+    if request.serial_port is not None and target.console is None:
+        raise _wrong(
+            f"{target.name} has no serial console, and --port {request.serial_port} is given",
+            "leave --port out: this target is run here, on its emulator or natively",
+        )
     built = read_built(folder, target.name)
     input_files = _assign(request.inputs, built.inputs, "input")
     output_files = _assign(request.outputs, built.outputs, "output")
@@ -146,51 +156,78 @@ def _stats(built: BuiltTarget, result: RunResult) -> dict[str, Any]:
 
 
 def _assign(words: Sequence[str], ports: Sequence[Port], role: str) -> dict[int, Path]:
-    """Port index -> file, from FILE (in order), INDEX=FILE and NAME=FILE."""
-    names = {port.name: index for index, port in enumerate(ports)}
+    """Port index -> file, from FILE, INDEX=FILE and NAME=FILE.
+
+    Plain files go to the ports that the others leave, in order. An index stands before a
+    name, so that what works for one model works for every model.
+    """
+    chosen = [_choose(word, ports, role) for word in words]
+    named = [index for index, _ in chosen if index is not None]
+    rest = (index for index in itertools.count() if index not in named)
     files: dict[int, Path] = {}
-    position = 0
-    for word in words:
-        key, equals, rest = word.partition("=")
-        if equals and key in names:
-            index, path = names[key], rest
-        elif equals and key.isdecimal():
-            index, path = int(key), rest
-        elif equals and not Path(word).exists() and role == "input":
-            listed = ", ".join(f"{i} {port.name!r}" for i, port in enumerate(ports))
-            raise _wrong(f"the model has no {role} {key!r}", f"its {role}s are {listed}")
-        else:
-            index, path = position, word
-            position += 1
+    for index, path in ((next(rest) if i is None else i, p) for i, p in chosen):
         if index >= len(ports):
             raise _wrong(
                 f"{role} {index} is given, and the model has {len(ports)}",
-                f"give --{role} at most {len(ports)} times",
+                f"give --{role} at most {len(ports)} times, counting from 0",
             )
         if index in files:
             raise _wrong(f"{role} {index} is given twice", "give each one once")
+        if role == "output" and Path(path) in files.values():
+            raise _wrong(f"{path} is given twice", "give each output a file of its own")
         files[index] = Path(path)
     return files
 
 
+def _choose(word: str, ports: Sequence[Port], role: str) -> tuple[int | None, str]:
+    """The port's index, None where the word does not say, and the file."""
+    key, equals, rest = word.partition("=")
+    if not equals:
+        return None, word
+    if key.isascii() and key.isdecimal():
+        return int(key), rest
+    # A name may hold = itself, and another name be its beginning.
+    fitting = [index for index, port in enumerate(ports) if word.startswith(f"{port.name}=")]
+    if fitting:
+        longest = max(fitting, key=lambda index: len(ports[index].name))
+        return longest, word[len(ports[longest].name) + 1 :]
+    if os.sep in key or (role == "input" and Path(word).exists()):
+        return None, word
+    listed = ", ".join(f"{i} {port.name!r}" for i, port in enumerate(ports))
+    raise _wrong(
+        f"the model has no {role} {key!r}",
+        f"its {role}s are {listed}; a file with = in its name is given as .{os.sep}{word}",
+    )
+
+
 def _load(path: Path) -> npt.NDArray[np.generic]:
+    import tokenize  # noqa: PLC0415  only for its exception
+
     import numpy as np  # noqa: PLC0415  only here
 
+    def wrong(message: str) -> AnvilError:
+        return _wrong(message, "write it with numpy.save(FILE, ARRAY)", file=path)
+
     try:
-        # No pickles: an array of objects could run code.
-        loaded = np.load(path, allow_pickle=False)
+        with path.open("rb") as file:
+            magic = file.read(len(_NPY_MAGIC))
+            if magic.startswith(_ZIP_MAGIC):
+                raise wrong("this is an .npz archive, and one array is expected")
+            if magic != _NPY_MAGIC:
+                raise wrong("this is not a .npy file")
+            file.seek(0)
+            # No pickles: an array of objects could run code.
+            return np.lib.format.read_array(file, allow_pickle=False)
     except FileNotFoundError:
         raise _wrong(f"there is no file {path}", "give a .npy file", file=path) from None
-    except (OSError, ValueError, EOFError) as error:
+    except OSError as error:
         raise _wrong(
-            f"this is not a .npy file: {error}", "write it with numpy.save", file=path
+            f"cannot read it: {error.strerror or error}", "give a .npy file", file=path
         ) from None
-    if not isinstance(loaded, np.ndarray):
-        loaded.close()
-        raise _wrong(
-            "this is an .npz archive, not one array", "write it with numpy.save", file=path
-        )
-    return loaded
+    # NumPy takes the header for Python's words, and lets through what these make of a bad one.
+    except (*_HEADER_ERRORS, tokenize.TokenError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise wrong(f"this .npy file is damaged or no plain array: {reason}") from None
 
 
 def _as_batches(
@@ -210,7 +247,8 @@ def _as_batches(
             f".astype({port.dtype!r})",
             file=path,
         )
-    array = np.ascontiguousarray(array, dtype=np.dtype(port.dtype).newbyteorder("<"))
+    # Not ascontiguousarray, which gives a scalar an axis.
+    array = np.asarray(array, dtype=np.dtype(port.dtype).newbyteorder("<"), order="C")
     shape = tuple(array.shape)
     if shape == port.shape:
         return array.reshape((1, *port.shape)), "one"

@@ -268,7 +268,7 @@ class Network:
         spread = _SPREAD * _SPREAD * math.sqrt(depth)
         inputs = [source, self.constant(weights, scales=scales, axis=axis)]
         if has_bias:
-            bias = self.rng.normal(0, spread / 2, n_channels).astype(np.int32)
+            bias = self.rng.normal(0, spread / 2, (n_channels,)).astype(np.int32)
             inputs.append(self.constant(bias, scales=[input_scale * scale for scale in scales]))
         scale = input_scale * float(np.mean(scales)) * spread / 60
         return self.op(kind, inputs, attributes, scale=scale)
