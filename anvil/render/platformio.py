@@ -48,6 +48,7 @@ _MACHINES = {
 }
 
 _PINS_PER_PORT = 32
+_MAX_PORTS = 255
 
 # Path in the project -> plain file under templates/, which gets a first line that names it.
 _PLAIN_FILES = {
@@ -126,7 +127,7 @@ def _values(plan: Plan, plan_digest: str) -> dict[str, Any]:
     target = plan.target
     console = target.console
     machine = target.emulator.machine
-    problems = _problems(target)
+    problems = _problems(target) + _port_problems(plan)
     if (
         problems
         or console is None
@@ -167,6 +168,22 @@ def _values(plan: Plan, plan_digest: str) -> dict[str, Any]:
         **_memory_values(target.flash, target.ram),
         **_console_values(console),
     }
+
+
+def _port_problems(plan: Plan) -> list[Diagnostic]:
+    """The firmware's protocol counts inputs and outputs in one byte each."""
+    return [
+        Diagnostic(
+            code="render.too-many-tensors",
+            message=(
+                f"the model has {len(tensors)} {role}, and firmware for {plan.target.name} has "
+                f"{_MAX_PORTS} at most"
+            ),
+            hint="join some of them, such as by CONCATENATION",
+        )
+        for role, tensors in (("inputs", plan.graph.inputs), ("outputs", plan.graph.outputs))
+        if len(tensors) > _MAX_PORTS
+    ]
 
 
 def _memory_values(flash: Region, ram: Region) -> dict[str, Any]:

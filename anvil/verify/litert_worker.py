@@ -155,7 +155,11 @@ def _supervise(argv: Sequence[str]) -> int:
         name = str(-child.returncode)
         with contextlib.suppress(ValueError):
             name = signal.Signals(-child.returncode).name
-        print(f"LiteRT crashed ({name}) on this model: the file may be damaged", file=sys.stderr)
+        print(
+            f"LiteRT crashed ({name}) on this model: the file may be damaged, or its reference "
+            "kernels may not take such values",
+            file=sys.stderr,
+        )
     return 1
 
 

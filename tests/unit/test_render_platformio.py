@@ -11,7 +11,10 @@ import pytest
 from anvil import __version__
 from anvil.core.diagnostics import AnvilError
 from anvil.core.target import Console, Emulator
+from anvil.render.platformio import render_platformio
 from tests.support import echo_firmware as echo
+from tests.support.networks import Network
+from tests.support.projects import plan_of
 
 if TYPE_CHECKING:
     from anvil.core.target import Target
@@ -110,3 +113,16 @@ def test_everything_that_a_profile_lacks_is_said_at_once(target: Target) -> None
         "emulator.machine",
     ]
     assert all(d.hint for d in caught.value.diagnostics)
+
+
+def test_more_tensors_than_the_protocol_counts_are_refused() -> None:
+    net = Network(seed=1)
+    outputs = [net.op("RELU", [net.input((1, 2))]) for _ in range(256)]
+    plan = plan_of(net.graph(*outputs), "nrf52840")
+    with pytest.raises(AnvilError) as caught:
+        render_platformio(plan, plan_digest="00", library={}, templates={})
+    messages = [diagnostic.message for diagnostic in caught.value.diagnostics]
+    assert [message.split(",")[0] for message in messages] == [
+        "the model has 256 inputs",
+        "the model has 256 outputs",
+    ]
