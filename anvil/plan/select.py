@@ -68,8 +68,19 @@ def select(
         elif variant.when and not evaluate(variant.when, call):
             reason = f"not {variant.when}"
         else:
-            scratch_bytes = int(evaluate(variant.scratch_bytes, call))
-            return Choice(variant=variant, scratch_bytes=scratch_bytes, rejected=tuple(rejected))
+            return Choice(
+                variant=variant,
+                scratch_bytes=_scratch_bytes(variant, call),
+                rejected=tuple(rejected),
+            )
         rejected.append(Rejection(op_index=op_index, choice=variant.symbol, reason=reason))
     reasons = "; ".join(f"{r.choice}: {r.reason}" for r in rejected)
     return f"no kernel for {call.op} {call.dtype}" + (f" ({reasons})" if reasons else "")
+
+
+def _scratch_bytes(variant: Variant, call: KernelCall) -> int:
+    value = evaluate(variant.scratch_bytes, call)
+    if isinstance(value, bool) or value < 0 or value % 1:  # infinity and NaN have a rest, too
+        msg = f"{variant.symbol}: scratch_bytes {variant.scratch_bytes!r} is {value}, no size"
+        raise ValueError(msg)
+    return int(value)
