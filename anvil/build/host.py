@@ -42,10 +42,8 @@ def run_action(action: Action, store: Store, cancellation: process.Cancellation)
         raise VanishedError
     with store.work_folder() as name:
         folder = Path(name)
-        try:
+        with store.explained():
             _materialise(files, action.inputs, folder)
-        except OSError as error:
-            raise _failure(action, f"cannot write its folder: {error.strerror}", "") from error
         tokens = tools.as_tokens() | {
             "tool_cache": str(store.tool_cache),
             "work": str(folder),

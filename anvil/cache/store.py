@@ -54,7 +54,8 @@ class Store:
         return self.root / "tools"
 
     @contextlib.contextmanager
-    def _explained(self) -> Iterator[None]:
+    def explained(self) -> Iterator[None]:
+        """Work in the cache's folder; what the system refuses becomes an AnvilError (exit 1)."""
         try:
             yield
         except OSError as error:
@@ -73,7 +74,7 @@ class Store:
 
     def write_atomically(self, path: Path, content: bytes) -> None:
         """Replace `path` (in the cache) as a whole. Raises AnvilError where that fails."""
-        with self._explained():
+        with self.explained():
             path.parent.mkdir(parents=True, exist_ok=True)
             handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=TEMPORARY)
             try:
@@ -88,7 +89,7 @@ class Store:
 
     def work_folder(self) -> tempfile.TemporaryDirectory[str]:
         """A fresh folder on the cache's file system, removed at its end."""
-        with self._explained():
+        with self.explained():
             (self.root / "work").mkdir(parents=True, exist_ok=True)
             self.tool_cache.mkdir(parents=True, exist_ok=True)
             return tempfile.TemporaryDirectory(
