@@ -6,7 +6,7 @@ import os
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from anvil import warm
 from anvil.arguments import UsageError, make_parser
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from anvil.pipeline.events import Listener
+    from anvil.pipeline.workspace import Workspace
     from anvil.process import Cancellation
 
 
@@ -83,37 +84,36 @@ def _dispatch(words: list[str]) -> Outcome:
 
 
 def _build(arguments: argparse.Namespace) -> Outcome:
-    from anvil.pipeline.build import build  # noqa: PLC0415  each command imports its own stages
+    # Each command imports its own stages.
+    from anvil.pipeline.build import build  # noqa: PLC0415
+    from anvil.pipeline.load import out_folder  # noqa: PLC0415
 
-    def work(workspace: Any, listener: Listener, n_jobs: int) -> Outcome:  # noqa: ANN401
-        def key() -> str | None:
-            return warm.inputs_key(arguments.project, str(workspace.out), arguments.target)
+    def key() -> str | None:
+        out = os.path.normpath(out_folder(*_folders(arguments)))
+        return warm.inputs_key(arguments.project, out, arguments.target)
 
-        before = key()
-        outcome = build(workspace, listener, n_jobs)
-        is_clean = not _all_diagnostics(outcome) and outcome.exit_code is ExitCode.DONE
-        # Inputs that changed meanwhile may or may not be in what was built.
-        if is_clean and before is not None and before == key():
-            model = workspace.model
-            names = [target.target for target in outcome.targets]
-            warm.remember(str(workspace.out), before, model.file, model.sha256, names)
-        return outcome
-
-    return _with_workspace(arguments, work)
+    before = key()
+    built, outcome = _with_workspace(arguments, build)
+    is_clean = not _all_diagnostics(outcome) and outcome.exit_code is ExitCode.DONE
+    # Inputs that changed meanwhile may or may not be in what was built.
+    if is_clean and before is not None and before == key():
+        names = [target.target for target in outcome.targets]
+        warm.remember(str(built.out), before, built.model.file, built.model.sha256, names)
+    return outcome
 
 
 def _verify(arguments: argparse.Namespace) -> Outcome:
     from anvil.pipeline.verify import verify  # noqa: PLC0415
 
-    def work(workspace: Any, listener: Listener, n_jobs: int) -> Outcome:  # noqa: ANN401
+    def work(workspace: Workspace, listener: Listener, n_jobs: int) -> Outcome:
         return verify(workspace, listener, n_jobs, layers=arguments.layers)
 
-    return _with_workspace(arguments, work)
+    return _with_workspace(arguments, work)[1]
 
 
 def _with_workspace(
-    arguments: argparse.Namespace, work: Callable[[Any, Listener, int], Outcome]
-) -> Outcome:
+    arguments: argparse.Namespace, work: Callable[[Workspace, Listener, int], Outcome]
+) -> tuple[Workspace, Outcome]:
     from anvil.display import make_progress  # noqa: PLC0415
     from anvil.pipeline.load import load_workspace  # noqa: PLC0415
 
@@ -131,7 +131,7 @@ def _with_workspace(
     targets = (*outcome.targets, *loaded.failures)
     if arguments.target is not None:
         targets = tuple(sorted(targets, key=lambda one: arguments.target.index(one.target)))
-    return replace(outcome, targets=targets)
+    return loaded.workspace, replace(outcome, targets=targets)
 
 
 def _run(arguments: argparse.Namespace) -> Outcome:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from anvil.core.diagnostics import AnvilError, Diagnostic
 from anvil.core.digest import key_of
 from anvil.data import DATA_ROOT, PACKAGE, digests_below
 
@@ -29,13 +30,30 @@ def built_in(folder: str) -> Path:
 
 
 def read_folder(*roots: Path) -> dict[str, Resource]:
-    """Every data file under `roots` by relative path; an earlier root wins."""
+    """Every data file under `roots` by relative path; an earlier root wins.
+
+    Raises AnvilError (exit 2) where one cannot be read, such as a link that leads nowhere.
+    """
     found: dict[str, Resource] = {}
     for root in reversed(roots):
         for path in sorted(_walk(root)):
             relative = path.relative_to(root).as_posix()
-            found[relative] = Resource(content=path.read_bytes(), display=_shown(path))
+            found[relative] = Resource(content=_read(path), display=_shown(path))
     return dict(sorted(found.items()))
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise AnvilError(
+            Diagnostic(
+                code="resources.unreadable",
+                message=f"cannot read {_shown(path)}: {error.strerror or error}",
+                file=_shown(path),
+                hint="Anvil reads every file of this folder: mend it or take it away",
+            )
+        ) from error
 
 
 def _walk(folder: Path) -> Iterator[Path]:

@@ -25,6 +25,8 @@ _LAST_LINES = 30
 _OVERFLOW_MARKS = ("overflowed by", "will not fit in region")
 # What a program needs to start at all; nothing of it reaches an output.
 _PASSED_ON = ("PATH", "SYSTEMROOT", "LD_LIBRARY_PATH")
+# Nothing of the user's is read, and a program that wants to write there is found out.
+_NO_HOME = "/nonexistent"
 
 
 def run_action(action: Action, store: Store, cancellation: process.Cancellation) -> Tree:
@@ -49,7 +51,7 @@ def run_action(action: Action, store: Store, cancellation: process.Cancellation)
             "work": str(folder),
         }
         environment = {key: os.environ[key] for key in _PASSED_ON if key in os.environ}
-        environment |= {"HOME": str(folder), "TMPDIR": str(folder)}
+        environment |= {"HOME": _NO_HOME, "TMPDIR": str(folder)}
         environment |= {key: _expand(value, tokens) for key, value in action.environment}
         try:
             completed = process.run(

@@ -76,13 +76,13 @@ class _TargetBuild:
         workspace: Workspace,
         sources: Sources,
         request: TargetRequest,
-        graph: Callable[[], Graph],
+        planner: _Planner,
         listener: Listener,
     ) -> None:
         self.workspace = workspace
         self.sources = sources
         self.request = request
-        self.graph = graph
+        self.planner = planner
         self.listener = listener
         self.target = request.target
         self.folder = workspace.target_folder(request.target.name)
@@ -180,7 +180,7 @@ class _TargetBuild:
         rendered = known(key, store)
         if rendered is None:
             self.tell("planning")
-            files = plan_and_render(self.workspace, self.sources, self.request, self.graph())
+            files = self.planner(self.request)
             rendered = store.put_tree(files, frozenset())
             write_result(store, key, rendered)
         return rendered
@@ -284,36 +284,40 @@ def import_model(workspace: Workspace) -> Graph:
     return import_tflite(workspace.model.content, workspace.model.file, DEFINITIONS)
 
 
-class _SharedGraph:
-    """The graph, imported by the first target that needs it."""
+class _Planner:
+    """Stages 2, 4 and 5 for one target after the other; the model is imported once.
 
-    def __init__(self, workspace: Workspace) -> None:
+    Python gains nothing from planning in several threads, and in 3.11 ast.parse, which the
+    predicates of kernels need, may fail where a process's first calls come from two.
+    """
+
+    def __init__(self, workspace: Workspace, sources: Sources) -> None:
         import threading  # noqa: PLC0415  only where something has to be made
 
         self._workspace = workspace
+        self._sources = sources
         self._lock = threading.Lock()
-        self._graph: Graph | None = None
-        self._error: AnvilError | None = None
+        self._graph: Graph | AnvilError | None = None
 
-    def __call__(self) -> Graph:
+    def __call__(self, request: TargetRequest) -> dict[str, bytes]:
+        """What `plan_and_render` gives. Raises AnvilError."""
         with self._lock:
-            if self._error is not None:
-                raise self._error
             if self._graph is None:
                 try:
                     self._graph = import_model(self._workspace)
                 except AnvilError as error:
-                    self._error = error
-                    raise
-            return self._graph
+                    self._graph = error
+            if isinstance(self._graph, AnvilError):
+                raise self._graph
+            return plan_and_render(self._workspace, self._sources, request, self._graph)
 
 
 def build(workspace: Workspace, listener: Listener, n_jobs: int) -> Outcome:
     """Build every target of the workspace; one that fails never stops another."""
     sources = read_sources(workspace)
-    shared = _SharedGraph(workspace)
+    planner = _Planner(workspace, sources)
     builds = [
-        _TargetBuild(workspace, sources, request, shared, listener)
+        _TargetBuild(workspace, sources, request, planner, listener)
         for request in workspace.project.targets
     ]
     cold = [one for one in builds if not one.is_up_to_date()]

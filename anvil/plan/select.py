@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,10 +11,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from anvil.core.plan import KernelCall, Variant
-
-# Targets are planned in parallel, and in Python 3.11 the first calls of ast.parse of a process
-# must not be made by two threads: one of them may end in a SystemError.
-_PARSING = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,12 +31,9 @@ def evaluate(expression: str, call: KernelCall) -> int | float | bool:
     import simpleeval  # noqa: PLC0415  only where something has to be planned
 
     try:
-        with _PARSING:
-            parsed = simpleeval.SimpleEval.parse(expression)
-        evaluator = simpleeval.SimpleEval(
-            names=dict(call.parameters), functions={"min": min, "max": max}
+        value = simpleeval.simple_eval(
+            expression, names=dict(call.parameters), functions={"min": min, "max": max}
         )
-        value = evaluator.eval(expression, previously_parsed=parsed)
     except (simpleeval.InvalidExpression, SyntaxError, ArithmeticError, TypeError) as error:
         msg = f"{expression!r}: {error}"
         raise ValueError(msg) from error

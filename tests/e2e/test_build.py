@@ -46,6 +46,19 @@ def test_two_clean_builds_in_two_folders_are_byte_identical(
     }
 
 
+def test_any_path_will_do(built_example: Path, cache_folder: Path, tmp_path: Path) -> None:
+    odd = tmp_path / "it's a \u00fcnusual $HOME; path"
+    shutil.copytree(ROOT / "examples", odd / "examples")
+    shutil.copy(ROOT / "anvil.yaml", odd)
+    cache = odd / "cache"
+    # What the compiler built for itself is slow to make and not what is tested here.
+    shutil.copytree(cache_folder / "tools", cache / "tools")
+    built = anvil("build", "--target", "nrf52840,rpi4", cwd=odd, ANVIL_CACHE_DIR=str(cache))
+    assert built.returncode == 0, built.stderr
+    for target in ("nrf52840", "rpi4"):
+        assert _digests(odd / "build" / target) == _digests(built_example / target)
+
+
 def test_the_promised_files_are_there_and_in_the_manifest(built_example: Path) -> None:
     promised = {
         "nrf52840": ["digits.elf", "digits.hex", "libdigits.a", "digits.h", "emulator/digits.elf"],

@@ -136,3 +136,26 @@ def test_old_records_are_pruned(project: Path) -> None:
     assert anvil("build", "--project", project).returncode == 0
     assert len(list(folder.iterdir())) == 8
     assert _recorded(project) == [_TARGET]
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", ">/dev/full", "2>/dev/full"])
+@pytest.mark.parametrize("option", ["--json", "--quiet", ""])
+def test_streams_that_cannot_be_written_show_no_traceback(
+    project: Path, closed: str, option: str
+) -> None:
+    line = f"{sys.executable} -m anvil build --project '{project}' {option} {closed}"
+    ended = subprocess.run(
+        ["sh", "-c", line], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert "Traceback" not in ended.stdout + ended.stderr
+    is_told = (closed == ">/dev/full" and option == "--json") or closed == "2>/dev/full"
+    assert ended.returncode == 0 or (is_told and ended.returncode == 1)
+
+
+def test_a_link_to_nowhere_in_the_projects_own_folders_is_named(project: Path) -> None:
+    (project / "kernels").mkdir()
+    (project / "kernels" / "lost.c").symlink_to("nowhere.c")
+    ended = anvil("build", "--json", "--project", project)
+    assert ended.returncode == 2
+    (error,) = ended.document()["diagnostics"]
+    assert error["file"].endswith("kernels/lost.c")

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from anvil.core.plan import KernelCall, Variant
-from anvil.plan.select import Choice, select
+from anvil.plan.select import Choice, evaluate, select
 
 _CALL = KernelCall(
     op="add",
@@ -80,3 +80,17 @@ def test_a_whole_number_of_bytes_may_be_a_quotient() -> None:
     choice = select(_CALL, 0, [replace(_SCALAR, scratch_bytes="depth / 4")], frozenset())
     assert isinstance(choice, Choice)
     assert choice.scratch_bytes == 3
+
+
+_TWO = replace(_CALL, parameters=(("depth", 12), ("units", 3)))
+
+
+def test_an_expression_over_parameters() -> None:
+    assert evaluate("4 * depth + min(units, 2)", _TWO) == 50
+    assert evaluate("depth > 8 and units <= 3", _TWO) is True
+
+
+@pytest.mark.parametrize("wrong", ["depth >", "width", "depth / 0", "'text'", "\0"])
+def test_a_wrong_expression_is_a_value_error(wrong: str) -> None:
+    with pytest.raises(ValueError, match=r"\S"):
+        evaluate(wrong, _TWO)
