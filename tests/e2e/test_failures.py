@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.cli import Ended, anvil, write_project
+from tests.support.failing_models import failing_models
 from tests.support.programs import ROOT
 
 _EXAMPLE_MODEL = ROOT / "examples" / "digits" / "digits.int8.tflite"
@@ -42,6 +43,15 @@ def test_a_truncated_model(tmp_path: Path, n_bytes: int) -> None:
 
 def test_an_empty_model(tmp_path: Path) -> None:
     check_refused(_build(tmp_path, b""), 2, "empty", "m.tflite")
+
+
+@pytest.mark.parametrize("name", sorted(failing_models()))
+def test_every_unusable_model_is_one_error_of_the_command(tmp_path: Path, name: str) -> None:
+    case = failing_models()[name]
+    ended = _build(tmp_path, case.content)
+    check_refused(ended, 2, case.message, "m.tflite")
+    assert ended.document()["diagnostics"][0]["code"] == case.code
+    assert ended.statuses() == {"linux-x86_64": "invalid"}
 
 
 def test_a_missing_model_names_the_nearest(tmp_path: Path) -> None:
