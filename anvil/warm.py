@@ -31,6 +31,7 @@ def inputs_key(project: str, out: str, targets: tuple[str, ...] | None) -> str |
     Anvil's own code and data, anvil.yaml, and the project's kernels/ and targets/ enter it,
     by content. The model's path stands in anvil.yaml, so the record has the model's digest.
     Where project and output lie enters it too: the record of a copied folder is not believed.
+    So does when a package was last installed, removed or replaced beside this Python.
     """
     digest = hashlib.sha256()
     try:
@@ -38,6 +39,7 @@ def inputs_key(project: str, out: str, targets: tuple[str, ...] | None) -> str |
             config = file.read()
         places = [os.path.abspath(project), os.path.abspath(out)]
         parts: list[object] = [RECORD_FORMAT, sys.version, places, targets, _sha256(config)]
+        parts += [[path, os.stat(path).st_mtime_ns] for path in sys.path if _has_packages(path)]
         parts += digests_below(PACKAGE)
         for folder in _DATA_FOLDERS:
             parts += digests_below(os.path.join(DATA_ROOT, folder))
@@ -94,6 +96,10 @@ def _prune(folder: str) -> None:
     paths = [entry.path for entry in os.scandir(folder)]
     for path in sorted(paths, key=os.path.getmtime)[:-_N_RECORDS]:
         os.unlink(path)
+
+
+def _has_packages(path: str) -> bool:
+    return path.endswith(("site-packages", "dist-packages")) and os.path.isdir(path)
 
 
 def _record_path(out: str, key: str) -> str:

@@ -8,11 +8,13 @@ imported, planned or compiled.
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from anvil.build import cmake, platformio, web
 from anvil.build.perform import healing, known, perform_files
+from anvil.build.tools import installed_version
 from anvil.cache.results import read_result, write_result
 from anvil.cache.store import VanishedError
 from anvil.core.action import Tree
@@ -41,6 +43,7 @@ RECIPES: dict[str, Callable[..., Recipe]] = {
     "cmake": cmake.recipe,
     "web": web.recipe,
 }
+_LIBRARIES = ("jinja2", "numpy", "pyyaml", "simpleeval")
 _PLAN = "plan.json"
 _MEASURED = "measured.json"
 _PROJECT = "project/"
@@ -56,14 +59,24 @@ class Sources:
 
 
 def read_sources(workspace: Workspace) -> Sources:
-    """Read kernels/ (the project's own first) and templates/."""
+    """Read kernels/ (the project's own first) and templates/.
+
+    The digest covers what runs the pure stages, too: Anvil's code, Python, and the libraries
+    that could change what they give.
+    """
     kernels = read_folder(workspace.folder / "kernels", built_in("kernels"))
     templates = read_folder(built_in("templates"))
     return Sources(
         kernels=kernels,
         templates=templates,
         digest=key_of(
-            [code_digest(), digest_of_resources(kernels), digest_of_resources(templates)]
+            [
+                code_digest(),
+                digest_of_resources(kernels),
+                digest_of_resources(templates),
+                sys.version,
+                [installed_version(library) for library in _LIBRARIES],
+            ]
         ),
     )
 
