@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +13,8 @@ from anvil.importers.tflite import import_tflite
 from anvil.ops.registry import DEFINITIONS
 from anvil.verify import litert_worker
 from anvil.verify.reference import decode_outputs
-from tests.support.programs import ROOT
+from tests.support.cli import anvil
+from tests.support.programs import ROOT, require_program
 
 FOLDER = ROOT / "examples" / "digits"
 MODEL = (FOLDER / "digits.int8.tflite").read_bytes()
@@ -62,3 +64,32 @@ def test_anvil_yaml_names_the_files() -> None:
     project = yaml.safe_load((ROOT / "anvil.yaml").read_text(encoding="utf-8"))
     files = [project["model"], project["data"]["calibration"], project["data"]["evaluation"]]
     assert [file for file in files if not (ROOT / file).is_file()] == []
+
+
+def test_every_target_answers_the_evaluation_images_alike(
+    built_example: Path, tmp_path: Path
+) -> None:
+    with np.load(FOLDER / "evaluation.npz") as data:
+        images, labels = data["x"][:100], data["y"][:100]
+    np.save(tmp_path / "x.npy", (np.round(images * 255) - 128).astype(np.int8))
+    answers = {}
+    for target, program in {
+        "nrf52840": "qemu-system-arm",
+        "rpi4": "qemu-aarch64",
+        "browser": "node",
+        "linux-x86_64": None,
+    }.items():
+        if program is not None:
+            require_program(program)
+        output = tmp_path / f"{target}.npy"
+        ended = anvil(
+            "run", "--project", ROOT, "--out", built_example, "--target", target,
+            "--input", tmp_path / "x.npy", "--output", output,
+        )  # fmt: skip
+        assert ended.returncode == 0, ended.stderr
+        answers[target] = np.load(output)
+    first = answers.pop("linux-x86_64")
+    assert first.shape == (100, 10)
+    assert np.mean(first.argmax(axis=1) == labels) > 0.95
+    for target, found in answers.items():
+        np.testing.assert_array_equal(found, first, err_msg=target)
