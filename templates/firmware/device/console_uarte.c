@@ -59,8 +59,9 @@ void console_start(void) {
   started = true;
 }
 
-/* One byte at a time. The receiver is armed again at once, and its FIFO of six bytes covers
-   the gap and the host's first bytes while a frame is being answered. */
+/* One byte at a time. The receiver is armed again at once, and its FIFO covers the gap and the
+   host's first bytes while a frame is being answered: four bytes by the specification, five
+   by Nordic's own driver. */
 size_t console_read(uint8_t *buffer, size_t capacity) {
   (void)capacity;
   while (EVENTS_ENDRX == 0) {
