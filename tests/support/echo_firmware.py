@@ -58,7 +58,7 @@ _SOURCE = """
 #include "work/work.h"
 
 static _Alignas(16) uint8_t arena[ECHO_ARENA_BYTES];
-static uint32_t one = 1; /* in .data: wrong unless the startup copied it */
+static volatile uint32_t one = 1; /* in .data: wrong unless the startup copied it */
 
 void echo_run(void) {
     const uint8_t *control = arena + %(n_data)d;
