@@ -174,8 +174,10 @@ def _clean(arguments: argparse.Namespace) -> Outcome:
     from anvil.pipeline.clean import clean  # noqa: PLC0415
     from anvil.pipeline.load import out_folder  # noqa: PLC0415
 
+    out = out_folder(*_folders(arguments))
+    warm.forget(str(out))
     with make_progress(sys.stderr, quiet=arguments.quiet) as listener:
-        return clean(out_folder(*_folders(arguments)), arguments.target, listener)
+        return clean(out, arguments.target, listener)
 
 
 def _cache(arguments: argparse.Namespace) -> Outcome:

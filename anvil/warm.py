@@ -92,6 +92,15 @@ def remember(out: str, key: str, model: str, model_sha256: str, targets: list[st
         _prune(os.path.dirname(path))
 
 
+def forget(out: str) -> None:
+    """Remove every record below `out`: their targets are gone or about to change."""
+    folder = os.path.join(out, _FOLDER)
+    with contextlib.suppress(OSError):
+        for entry in list(os.scandir(folder)):
+            os.unlink(entry.path)
+        os.rmdir(folder)
+
+
 def _prune(folder: str) -> None:
     paths = [entry.path for entry in os.scandir(folder)]
     for path in sorted(paths, key=os.path.getmtime)[:-_N_RECORDS]:

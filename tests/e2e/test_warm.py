@@ -126,6 +126,12 @@ def test_a_build_with_something_to_say_keeps_no_record(project: Path) -> None:
         assert [d["severity"] for d in ended.document()["diagnostics"]] == ["warning"]
 
 
+def test_clean_takes_the_records_along(project: Path) -> None:
+    assert anvil("clean", "--project", project).returncode == 0
+    assert not (project / "build" / ".anvil").exists()
+    assert not (project / "build" / _TARGET).exists()
+
+
 def test_old_records_are_pruned(project: Path) -> None:
     folder = project / "build" / ".anvil"
     for number in range(20):
