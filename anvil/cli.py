@@ -85,8 +85,8 @@ def _dispatch(words: list[str]) -> Outcome:
 
 def _build(arguments: argparse.Namespace) -> Outcome:
     # Each command imports its own stages.
-    from anvil.pipeline.build import build  # noqa: PLC0415
-    from anvil.pipeline.load import out_folder  # noqa: PLC0415
+    from anvil.pipeline.build import build
+    from anvil.pipeline.load import out_folder
 
     def key() -> str | None:
         out = os.path.normpath(out_folder(*_folders(arguments)))
@@ -103,7 +103,7 @@ def _build(arguments: argparse.Namespace) -> Outcome:
 
 
 def _verify(arguments: argparse.Namespace) -> Outcome:
-    from anvil.pipeline.verify import verify  # noqa: PLC0415
+    from anvil.pipeline.verify import verify
 
     def work(workspace: Workspace, listener: Listener, n_jobs: int) -> Outcome:
         return verify(workspace, listener, n_jobs, layers=arguments.layers)
@@ -114,8 +114,8 @@ def _verify(arguments: argparse.Namespace) -> Outcome:
 def _with_workspace(
     arguments: argparse.Namespace, work: Callable[[Workspace, Listener, int], Outcome]
 ) -> tuple[Workspace, Outcome]:
-    from anvil.display import make_progress  # noqa: PLC0415
-    from anvil.pipeline.load import load_workspace  # noqa: PLC0415
+    from anvil.display import make_progress
+    from anvil.pipeline.load import load_workspace
 
     project, out = _folders(arguments)
     loaded = load_workspace(
@@ -135,8 +135,8 @@ def _with_workspace(
 
 
 def _run(arguments: argparse.Namespace) -> Outcome:
-    from anvil.pipeline.load import load_target, out_folder  # noqa: PLC0415
-    from anvil.pipeline.run import RunRequest, run_files  # noqa: PLC0415
+    from anvil.pipeline.load import load_target, out_folder
+    from anvil.pipeline.run import RunRequest, run_files
 
     project, out = _folders(arguments)
     return run_files(
@@ -157,22 +157,22 @@ def _folders(arguments: argparse.Namespace) -> tuple[Path, Path | None]:
 
 
 def _targets(arguments: argparse.Namespace) -> Outcome:
-    from anvil.pipeline.inspect import list_targets  # noqa: PLC0415
+    from anvil.pipeline.inspect import list_targets
 
     return list_targets(Path(arguments.project), arguments.name)
 
 
 def _doctor(arguments: argparse.Namespace) -> Outcome:
-    from anvil.pipeline.doctor import examine  # noqa: PLC0415
+    from anvil.pipeline.doctor import examine
 
     del arguments
     return examine()
 
 
 def _clean(arguments: argparse.Namespace) -> Outcome:
-    from anvil.display import make_progress  # noqa: PLC0415
-    from anvil.pipeline.clean import clean  # noqa: PLC0415
-    from anvil.pipeline.load import out_folder  # noqa: PLC0415
+    from anvil.display import make_progress
+    from anvil.pipeline.clean import clean
+    from anvil.pipeline.load import out_folder
 
     out = out_folder(*_folders(arguments))
     warm.forget(str(out))
@@ -181,7 +181,7 @@ def _clean(arguments: argparse.Namespace) -> Outcome:
 
 
 def _cache(arguments: argparse.Namespace) -> Outcome:
-    from anvil.pipeline import maintain  # noqa: PLC0415
+    from anvil.pipeline import maintain
 
     if arguments.cache_command == "gc":
         return maintain.collect_garbage(arguments.max_size)
@@ -189,7 +189,7 @@ def _cache(arguments: argparse.Namespace) -> Outcome:
 
 
 def _completion(arguments: argparse.Namespace) -> Outcome:
-    import shtab  # noqa: PLC0415
+    import shtab
 
     script = shtab.complete(make_parser(), arguments.shell)
     if not arguments.json:
@@ -218,7 +218,7 @@ def _discard_output() -> None:
 
 
 def _cancellation() -> Cancellation:
-    from anvil.process import Cancellation, interrupt_on_termination  # noqa: PLC0415
+    from anvil.process import Cancellation, interrupt_on_termination
 
     interrupt_on_termination()
     return Cancellation()

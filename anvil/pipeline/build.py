@@ -201,7 +201,7 @@ class _TargetBuild:
     def _finish(
         self, rendered: Tree, recipe: Recipe, outputs: Tree, files: dict[str, bytes]
     ) -> Tree:
-        from anvil.package.measure import (  # noqa: PLC0415  only after a compile
+        from anvil.package.measure import (
             measured_document,
             oversize,
         )
@@ -248,11 +248,11 @@ def plan_and_render(
 ) -> dict[str, bytes]:
     """Stages 4 and 5: plan.json and every file of project/ by path."""
     # Only a miss pays for NumPy and Jinja.
-    from anvil.ops.registry import DEFINITIONS  # noqa: PLC0415
-    from anvil.plan.document import plan_digest, plan_document  # noqa: PLC0415
-    from anvil.plan.fit import misfits  # noqa: PLC0415
-    from anvil.plan.kernel_registry import load_variants  # noqa: PLC0415
-    from anvil.plan.make import make_plan  # noqa: PLC0415
+    from anvil.ops.registry import DEFINITIONS
+    from anvil.plan.document import plan_digest, plan_document
+    from anvil.plan.fit import misfits
+    from anvil.plan.kernel_registry import load_variants
+    from anvil.plan.make import make_plan
 
     kernels = contents(sources.kernels)
     plan = make_plan(
@@ -277,10 +277,10 @@ def render_project(
     plan: Plan, digest: str, *, kernels: dict[str, bytes], templates: dict[str, bytes]
 ) -> dict[str, bytes]:
     """Stage 5 for the target's kind of project."""
-    from anvil.render.cmake import render_cmake  # noqa: PLC0415
-    from anvil.render.library import render_library  # noqa: PLC0415
-    from anvil.render.platformio import render_platformio  # noqa: PLC0415
-    from anvil.render.web import render_web  # noqa: PLC0415
+    from anvil.render.cmake import render_cmake
+    from anvil.render.library import render_library
+    from anvil.render.platformio import render_platformio
+    from anvil.render.web import render_web
 
     renderers = {"platformio": render_platformio, "cmake": render_cmake, "web": render_web}
     library = render_library(plan, plan_digest=digest, kernels=kernels, templates=templates)
@@ -291,8 +291,8 @@ def render_project(
 
 def import_model(workspace: Workspace) -> Graph:
     """Stage 2."""
-    from anvil.importers.tflite import import_tflite  # noqa: PLC0415  needs NumPy
-    from anvil.ops.registry import DEFINITIONS  # noqa: PLC0415
+    from anvil.importers.tflite import import_tflite
+    from anvil.ops.registry import DEFINITIONS
 
     return import_tflite(workspace.model.content, workspace.model.file, DEFINITIONS)
 
@@ -305,7 +305,7 @@ class _Planner:
     """
 
     def __init__(self, workspace: Workspace, sources: Sources) -> None:
-        import threading  # noqa: PLC0415  only where something has to be made
+        import threading
 
         self._workspace = workspace
         self._sources = sources
@@ -346,7 +346,7 @@ def build(workspace: Workspace, listener: Listener, n_jobs: int) -> Outcome:
 def _run_cold(
     workspace: Workspace, cold: Sequence[_TargetBuild], listener: Listener, n_jobs: int
 ) -> dict[str, TargetOutcome]:
-    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415  only where needed
+    from concurrent.futures import ThreadPoolExecutor
 
     listener(
         Event(target="", step="executor host: not hermetic, tools pinned by version", is_note=True)

@@ -21,7 +21,7 @@ def locked(out: Path, listener: Listener) -> AbstractContextManager[object]:
 
     Raises AnvilError (exit 1) where the folder cannot be written.
     """
-    import filelock  # noqa: PLC0415  a warm build writes nothing and takes no lock
+    import filelock
 
     lock = filelock.FileLock(out / _FILE)
     try:

@@ -86,7 +86,7 @@ def run_files(
 
     Raises AnvilError: exit 2 for wrong files, shapes or types, 1 where running fails.
     """
-    import numpy as np  # noqa: PLC0415  only here
+    import numpy as np
 
     if request.serial_port is not None and target.console is None:
         raise _wrong(
@@ -201,9 +201,9 @@ def _choose(word: str, ports: Sequence[Port], role: str) -> tuple[int | None, st
 
 
 def _load(path: Path) -> npt.NDArray[np.generic]:
-    import tokenize  # noqa: PLC0415  only for its exception
+    import tokenize
 
-    import numpy as np  # noqa: PLC0415  only here
+    import numpy as np
 
     def wrong(message: str) -> AnvilError:
         return _wrong(message, "write it with numpy.save(FILE, ARRAY)", file=path)
@@ -238,7 +238,7 @@ def _as_batches(
     Forms: `one` (the model's shape), `stacked` (one more leading axis), `batched` (the
     model's batch of 1 replaced by the number of inferences).
     """
-    import numpy as np  # noqa: PLC0415  only here
+    import numpy as np
 
     if array.dtype.newbyteorder("=") != np.dtype(port.dtype):
         raise _wrong(
@@ -273,9 +273,9 @@ def _output_shape(port: Port, n_inferences: int, form: str) -> tuple[int, ...]:
 
 
 def _save(path: Path, array: npt.NDArray[np.generic]) -> None:
-    import io  # noqa: PLC0415  only here
+    import io
 
-    import numpy as np  # noqa: PLC0415  only here
+    import numpy as np
 
     buffer = io.BytesIO()
     np.save(buffer, array, allow_pickle=False)
@@ -283,7 +283,7 @@ def _save(path: Path, array: npt.NDArray[np.generic]) -> None:
 
 
 def _write_json(path: Path, document: dict[str, Any]) -> None:
-    import json  # noqa: PLC0415  only here
+    import json
 
     _write(path, (json.dumps(document, indent=2) + "\n").encode())
 

@@ -84,7 +84,7 @@ def read_model(project: Project) -> Model:
 
 
 def _nearest(path: Path) -> str | None:
-    import difflib  # noqa: PLC0415  only for a message
+    import difflib
 
     try:
         names = [entry.name for entry in path.parent.iterdir() if entry.is_file()]
