@@ -347,14 +347,10 @@ def _processes_of(cache: Path, word: bytes = b"") -> list[bytes]:
         try:
             line = (path / "cmdline").read_bytes()
             is_ours = str(cache).encode() in (path / "environ").read_bytes()
+            is_working = "work" in (path / "cwd").readlink().parts
         except OSError:
-            continue
-        if (
-            is_ours
-            and line
-            and "work" in (path / "cwd").readlink().parts
-            and (not word or word in line.split(b"\0"))
-        ):
+            continue  # it ended while it was looked at
+        if line and is_ours and is_working and (not word or word in line.split(b"\0")):
             found.append(line)
     return found
 
