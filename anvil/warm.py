@@ -33,22 +33,19 @@ def inputs_key(project: str, out: str, targets: tuple[str, ...] | None) -> str |
     Where project and output lie enters it too: the record of a copied folder is not believed.
     So does when a package was last installed, removed or replaced beside this Python.
     """
-    digest = hashlib.sha256()
     try:
         with open(os.path.join(project, "anvil.yaml"), "rb") as file:
             config = file.read()
         places = [os.path.abspath(project), os.path.abspath(out)]
         parts: list[object] = [RECORD_FORMAT, sys.version, places, targets, _sha256(config)]
         parts += [[path, os.stat(path).st_mtime_ns] for path in sys.path if _has_packages(path)]
-        parts += digests_below(PACKAGE)
-        for folder in _DATA_FOLDERS:
-            parts += digests_below(os.path.join(DATA_ROOT, folder))
-        for folder in _PROJECT_FOLDERS:
-            parts += digests_below(os.path.join(project, folder))
+        folders = [PACKAGE, *(os.path.join(DATA_ROOT, name) for name in _DATA_FOLDERS)]
+        folders += [os.path.join(project, name) for name in _PROJECT_FOLDERS]
+        # A list each: a file that moves from one folder to another is a change.
+        parts += [digests_below(folder) for folder in folders]
     except OSError:
         return None
-    digest.update(json.dumps(parts).encode())
-    return digest.hexdigest()
+    return _sha256(json.dumps(parts).encode())
 
 
 def warm_targets(out: str, key: str) -> list[str] | None:

@@ -147,7 +147,8 @@ def _difference(target: str, comparison: Comparison) -> Diagnostic:
             f"{target}: {comparison.n_different_outputs} of {comparison.n_outputs} outputs "
             f"differ from the reference, by up to {comparison.max_difference:g}{place}"
         ),
-        hint="this is a defect of Anvil: please report it with the model",
+        hint="`anvil verify --layers` names the first layer that differs; please report it with "
+        "the model, unless a kernel of your own runs there",
     )
 
 
@@ -158,5 +159,5 @@ def _layer_difference(target: str, layer: dict[str, Any]) -> Diagnostic:
             f"{target}: layer {layer['index']} {layer['op']} ({layer['tensor']}) differs from the "
             f"reference in {layer['different_elements']} elements, though the outputs are equal"
         ),
-        hint="this is a defect of Anvil: please report it with the model",
+        hint="please report it with the model, unless a kernel of your own runs there",
     )

@@ -5,7 +5,7 @@ model, the inputs, the worker's source and the pinned LiteRT alone, so that one 
 all targets and all later runs.
 
     action = reference_action(model=..., inputs=..., worker=digest_of(worker_source()))
-    outputs = decode_outputs(performed.files[OUTPUTS])
+    outputs = decode(performed.files[OUTPUTS]).values
 """
 
 from __future__ import annotations
@@ -137,8 +137,3 @@ def decode(content: bytes) -> ReferenceResult:
             offset += tensor.n_bytes
         values.append(tuple(row))
     return ReferenceResult(tensors=tensors, values=tuple(values))
-
-
-def decode_outputs(content: bytes) -> tuple[tuple[bytes, ...], ...]:
-    """The [inference][output] tensors of the action's output file; ValueError as `decode`."""
-    return decode(content).values

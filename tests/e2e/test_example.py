@@ -12,7 +12,7 @@ import yaml
 from anvil.importers.tflite import import_tflite
 from anvil.ops.registry import DEFINITIONS
 from anvil.verify import litert_worker
-from anvil.verify.reference import decode_outputs
+from anvil.verify.reference import decode
 from tests.support.cli import anvil
 from tests.support.programs import ROOT, require_program
 
@@ -24,7 +24,7 @@ def test_the_model_reads_nearly_every_evaluation_image() -> None:
     with np.load(FOLDER / "evaluation.npz") as data:
         x, y = data["x"], data["y"]
     inputs = (np.round(x * 255) - 128).astype(np.int8)
-    outputs = decode_outputs(litert_worker.run(MODEL, inputs.tobytes(), layers=False))
+    outputs = decode(litert_worker.run(MODEL, inputs.tobytes(), layers=False)).values
     answers = [int(np.argmax(np.frombuffer(scores, np.int8))) for (scores,) in outputs]
     assert np.mean(np.array(answers) == y) >= 0.97
 

@@ -17,7 +17,6 @@ from anvil.verify.reference import (
     LITERT_VERSION,
     OUTPUTS,
     decode,
-    decode_outputs,
     encode_inputs,
     reference_action,
     worker_source,
@@ -75,7 +74,7 @@ def test_outputs_are_those_of_the_reference_kernels(tmp_path: Path) -> None:
     model = tflite_bytes(RESCALE)
     completed = run_worker(tmp_path, model, encode_inputs(batches(3)))
     assert (completed.returncode, completed.stdout, completed.stderr) == (0, "", "")
-    outputs = decode_outputs((tmp_path / OUTPUTS).read_bytes())
+    outputs = decode((tmp_path / OUTPUTS).read_bytes()).values
     expected = []
     for (content,) in batches(3):
         (array,) = run_reference(model, [np.frombuffer(content, np.int8).reshape(1, 6)])
@@ -86,7 +85,7 @@ def test_outputs_are_those_of_the_reference_kernels(tmp_path: Path) -> None:
 def test_layers_hold_what_every_operator_writes(tmp_path: Path) -> None:
     model, inputs = tflite_bytes(TWO_OPS), encode_inputs(batches(2))
     assert run_worker(tmp_path, model, inputs).returncode == 0
-    outputs = decode_outputs((tmp_path / OUTPUTS).read_bytes())
+    outputs = decode((tmp_path / OUTPUTS).read_bytes()).values
     assert run_worker(tmp_path, model, inputs, layers=True).returncode == 0
     layers = decode((tmp_path / OUTPUTS).read_bytes())
     described = [(t.index, t.op, t.name, t.shape, t.dtype) for t in layers.tensors]
@@ -101,7 +100,7 @@ def test_layers_hold_what_every_operator_writes(tmp_path: Path) -> None:
 def test_an_output_that_is_listed_twice_comes_twice(tmp_path: Path) -> None:
     graph = Graph(tensors=(A, B), ops=RESCALE.ops, inputs=(0,), outputs=(1, 0, 1))
     assert run_worker(tmp_path, tflite_bytes(graph), encode_inputs(batches(1))).returncode == 0
-    ((first, second, third),) = decode_outputs((tmp_path / OUTPUTS).read_bytes())
+    ((first, second, third),) = decode((tmp_path / OUTPUTS).read_bytes()).values
     assert (first, second) == (third, batches(1)[0][0])
 
 

@@ -14,7 +14,7 @@ from elftools.elf.elffile import ELFFile
 
 from anvil.core.diagnostics import AnvilError
 from anvil.verify import litert_worker, protocol
-from anvil.verify.reference import decode_outputs
+from anvil.verify.reference import decode
 from tests.support import echo_firmware as echo
 from tests.support.nrf52840 import OVERRUN, RX_FIFO_BYTES, Chip, NotOnThisChipError
 from tests.support.programs import ROOT
@@ -68,7 +68,7 @@ def check_digits(chip: Chip, n: int = 2) -> None:
     """Greets the chip, and compares what it makes of `n` images with LiteRT."""
     inputs = images(n)
     model = (DIGITS / "digits.int8.tflite").read_bytes()
-    expected = decode_outputs(litert_worker.run(model, b"".join(inputs), layers=False))
+    expected = decode(litert_worker.run(model, b"".join(inputs), layers=False)).values
     dialogue = protocol.Dialogue("nrf52840", chip)
     info = dialogue.hello()
     answers = [dialogue.invoke([image], info, TIMEOUT_S) for image in inputs]
