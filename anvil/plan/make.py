@@ -27,6 +27,7 @@ def make_plan(
     variants: Sequence[Variant],
     definitions: Mapping[str, OperatorDefinition],
     model_sha256: str,
+    candidate: str = "int8",
 ) -> Plan:
     """Lower every operator, choose its kernels and lay out the arena.
 
@@ -49,7 +50,7 @@ def make_plan(
     return Plan(
         name=name,
         target=target,
-        candidate="int8",
+        candidate=candidate,
         graph=graph,
         calls=tuple(
             PlannedCall(
