@@ -1,7 +1,8 @@
 """Set up `.venv` beside this file: pinned packages, checked by hash, and Anvil itself.
 
-    python3 bootstrap.py            what `anvil` needs
-    python3 bootstrap.py --tests    what the tests and checks need, too
+    python3 bootstrap.py               what `anvil` needs
+    python3 bootstrap.py --tensorflow  what converting and quantizing float models needs, too
+    python3 bootstrap.py --tests       what the tests and checks need, too
 
 It needs Python 3.11 and a pip of 22.3 or later, and nothing else: no root, no ensurepip,
 no system package. It writes into `.venv` only, and a second run with nothing to do takes a
@@ -25,7 +26,7 @@ OLDEST = (3, 11)
 NEWEST_KNOWN = (3, 14)
 
 # A later file holds everything that an earlier one does.
-REQUIREMENTS = ("anvil", "test")
+REQUIREMENTS = ("anvil", "tensorflow", "test")
 
 
 class SetupError(Exception):
@@ -140,8 +141,16 @@ def say(message: str) -> None:
 def main() -> int:
     """Exit code 0 when `.venv` is ready."""
     parser = argparse.ArgumentParser(description=str(__doc__).partition("\n")[0])
+    parser.add_argument(
+        "--tensorflow", action="store_true", help="what float models need, too (2 GB on disk)"
+    )
     parser.add_argument("--tests", action="store_true", help="what the tests need, too")
-    requirements = "test" if parser.parse_args().tests else "anvil"
+    options = parser.parse_args()
+    requirements = "anvil"
+    if options.tensorflow:
+        requirements = "tensorflow"
+    if options.tests:
+        requirements = "test"
     try:
         if sys.version_info < OLDEST:
             python = newer_python()
