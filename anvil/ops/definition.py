@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from anvil.core.graph import Graph, Op
 from anvil.core.plan import KernelCall
+from anvil.core.tolerance import EXACT, Tolerance
 
 Array = npt.NDArray[np.generic]
 Shape = tuple[int, ...]
@@ -26,6 +27,9 @@ class OperatorDefinition:
                                  kernel for integer types; `inputs` in the op's order, None
                                  where an optional one is absent, constants included.
     lower(op, graph)             the kernel calls that compute it; () for an alias.
+
+    `tolerance` is how far float outputs may lie from TFLite's reference kernel, given the same
+    inputs. It says nothing about integer outputs, which are always exact.
     """
 
     kind: str  # TFLite's builtin name: CONV_2D
@@ -35,3 +39,4 @@ class OperatorDefinition:
     infer_shapes: Callable[[Op, Graph], tuple[Shape, ...]]
     reference: Callable[[Op, Graph, Sequence[Array | None]], tuple[Array, ...]]
     lower: Callable[[Op, Graph], tuple[KernelCall, ...]]
+    tolerance: Tolerance = EXACT

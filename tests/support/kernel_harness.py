@@ -6,6 +6,8 @@
     kernel_outputs(platform, cases, folder)  # every kernel variant that fits, in C
     check_references(case), check_kernels(platform, cases, folder)
 
+Integers are compared bit by bit, floats within the operator's tolerance.
+
 All cases of one `kernel_outputs` become one program, so that a platform costs one compile
 and one start of its emulator, however many cases there are. Each output lies between two
 guards, and a kernel that writes beside its output fails.
@@ -13,6 +15,7 @@ guards, and a kernel that writes beside its output fails.
 
 from __future__ import annotations
 
+import math
 import platform as host
 import subprocess
 import sys
@@ -30,6 +33,7 @@ from anvil.ops.arrays import array_of, numpy_dtype
 from anvil.ops.registry import DEFINITIONS
 from anvil.plan.kernel_registry import load_variants
 from anvil.plan.select import evaluate
+from tests.support.agreement import check_agreement
 from tests.support.programs import MISSING, ROOT, require_program
 from tests.support.tflite_builder import run_reference, tflite_bytes
 
@@ -140,21 +144,29 @@ def tflite_outputs(case: Case) -> Outputs:
     return run_reference(tflite_bytes(case.graph), case.inputs)
 
 
-def check_references(case: Case) -> None:
-    """NumPy and TFLite agree on every byte, and the operator's own rules accept the case."""
+def check_references(case: Case) -> float:
+    """NumPy and TFLite agree, and the operator's own rules accept the case.
+
+    Agreement is equal bytes for integers, and the operator's tolerance for floats. Returns the
+    largest difference, relative to the largest magnitude of its tensor: 0 for integers.
+    """
     definition = DEFINITIONS[case.op.kind]
     assert list(definition.check(case.op, case.graph)) == []
     shapes = tuple(case.graph.tensors[index].shape for index in case.op.outputs)
     assert definition.infer_shapes(case.op, case.graph) == shapes
-    for ours, truth in zip(reference_outputs(case), tflite_outputs(case), strict=True):
-        _assert_equal(ours, truth, f"{case.name}: NumPy against TFLite")
+    return max(
+        check_agreement(ours, truth, definition.tolerance, f"{case.name}: NumPy against TFLite")
+        for ours, truth in zip(reference_outputs(case), tflite_outputs(case), strict=True)
+    )
 
 
-def check_kernels(platform: Platform, cases: Sequence[Case], folder: Path) -> None:
-    """Every variant on `platform` gives the bytes of the NumPy reference for every case.
+def check_kernels(platform: Platform, cases: Sequence[Case], folder: Path) -> float:
+    """Every variant on `platform` agrees with the NumPy reference in every case.
 
-    A variant that `platform` could run and that no case fits fails too.
+    Agreement and result are those of `check_references`. A variant that `platform` could run
+    and that no case fits fails too.
     """
+    largest = 0.0
     results = kernel_outputs(platform, cases, folder)
     ran = {
         symbol for by_variant in results for symbols in by_variant for symbol in symbols.split("+")
@@ -163,10 +175,12 @@ def check_kernels(platform: Platform, cases: Sequence[Case], folder: Path) -> No
         assert variant.symbol in ran, f"no case is one that {variant.symbol} takes"
     for case, by_variant in zip(cases, results, strict=True):
         expected = reference_outputs(case)
+        tolerance = DEFINITIONS[case.op.kind].tolerance
         for symbol, outputs in by_variant.items():
             for ours, truth in zip(outputs, expected, strict=True):
                 label = f"{case.name}: {symbol} on {platform.name} against NumPy"
-                _assert_equal(ours, truth, label)
+                largest = max(largest, check_agreement(ours, truth, tolerance, label))
+    return largest
 
 
 def runner_of(platform: Platform) -> list[str]:
@@ -410,25 +424,12 @@ def _array(name: str, dtype: DType, data: bytes) -> list[str]:
 
 def _literal(value: float) -> str:
     if not isinstance(value, int):
+        if math.isnan(value):
+            return '__builtin_nanf("")'
+        if math.isinf(value):
+            return "__builtin_inff()" if value > 0 else "-__builtin_inff()"
         return f"{value.hex()}f"
     # -2147483648 is a unary minus on a number that does not fit an int.
-    return f"({value + 1} - 1)" if value == -(2**31) else str(int(value))
-
-
-def _assert_equal(ours: Array, truth: Array, label: str) -> None:
-    assert ours.dtype == truth.dtype, f"{label}: {ours.dtype} is not {truth.dtype}"
-    assert ours.shape == truth.shape, f"{label}: {ours.shape} is not {truth.shape}"
-    if ours.tobytes() == truth.tobytes():
-        return
-    # Bits are compared: -0.0 is not 0.0.
-    size = ours.dtype.itemsize
-    bits = [
-        np.ascontiguousarray(array).reshape(-1).view(np.uint8).reshape(-1, size)
-        for array in (ours, truth)
-    ]
-    different = np.flatnonzero((bits[0] != bits[1]).any(axis=1))
-    first = tuple(int(i) for i in np.unravel_index(different[0], truth.shape))
-    pytest.fail(
-        f"{label}: {len(different)} of {truth.size} differ, first at {first}: "
-        f"{ours[first]} is not {truth[first]}"
-    )
+    if value in {-(2**31), -(2**63)}:
+        return f"({value + 1} - 1)"
+    return str(int(value))
