@@ -111,12 +111,18 @@ class Plan:
     @property
     def weight_bytes(self) -> int:
         """Bytes of every constant array that the calls read, each counted once."""
-        tensors = {
-            index
-            for planned in self.calls
-            for index in planned.call.inputs
-            if self.graph.tensors[index].is_constant
-        }
-        return sum(len(c.data) for planned in self.calls for c in planned.call.constants) + sum(
-            self.graph.tensors[index].n_bytes for index in tensors
-        )
+        return sum(self.weight_bytes_by_call)
+
+    @property
+    def weight_bytes_by_call(self) -> tuple[int, ...]:
+        """The same by call; what several calls read counts where it is read first."""
+        seen: set[int] = set()
+        sizes = []
+        for planned in self.calls:
+            tensors = {i for i in planned.call.inputs if self.graph.tensors[i].is_constant} - seen
+            seen |= tensors
+            sizes.append(
+                sum(len(constant.data) for constant in planned.call.constants)
+                + sum(self.graph.tensors[index].n_bytes for index in tensors)
+            )
+        return tuple(sizes)

@@ -66,6 +66,43 @@ def _ports(plan: Plan, indices: Iterable[int]) -> list[dict[str, Any]]:
     return rows
 
 
+def _memory(plan: Plan) -> list[dict[str, Any]]:
+    """What lies where in the arena, and from which call to which, both included.
+
+    `first_use` is -1 for the model's inputs, `last_use` the number of calls for its outputs.
+    """
+    rows: list[dict[str, Any]] = []
+    for allocation in plan.allocations:
+        tensor = plan.graph.tensors[allocation.tensor]
+        rows.append(
+            {
+                "name": tensor.name,
+                "kind": "tensor",
+                "shape": list(tensor.shape),
+                "dtype": tensor.dtype.value,
+                "offset": allocation.offset,
+                "size_bytes": allocation.size_bytes,
+                "first_use": allocation.first_use,
+                "last_use": allocation.last_use,
+            }
+        )
+    rows += [
+        {
+            "name": plan.graph.tensors[planned.call.outputs[0]].name,
+            "kind": "scratch",
+            "shape": None,
+            "dtype": None,
+            "offset": planned.scratch_offset,
+            "size_bytes": planned.scratch_bytes,
+            "first_use": number,
+            "last_use": number,
+        }
+        for number, planned in enumerate(plan.calls)
+        if planned.scratch_offset is not None
+    ]
+    return rows
+
+
 def plan_document(plan: Plan, requirements: Requirements) -> dict[str, Any]:
     """The contents of plan.json; what is not known before compiling is null."""
     target = plan.target
@@ -89,12 +126,15 @@ def plan_document(plan: Plan, requirements: Requirements) -> dict[str, Any]:
                 "index": planned.op_index,
                 "op": planned.op_kind,
                 "variant": planned.variant.symbol,
+                "tensor": plan.graph.tensors[planned.call.outputs[0]].name,
                 "macs": planned.call.n_macs,
+                "weight_bytes": weight_bytes,
                 "instructions": None,
                 "cycles": None,
             }
-            for planned in plan.calls
+            for planned, weight_bytes in zip(plan.calls, plan.weight_bytes_by_call, strict=True)
         ],
+        "memory": _memory(plan),
         "rewrites": [],
         "arena_bytes": plan.arena_bytes,
         "arena_lower_bound_bytes": plan.arena_lower_bound_bytes,
