@@ -2,18 +2,76 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from anvil.core.diagnostics import Diagnostic
 
+_QUANTITIES = {"board.ram": "RAM", "board.flash": "flash", "board.stack": "stack"}
+_QUANTITIES |= {"max_ram": "RAM", "max_flash": "flash", "max_latency": "latency"}
+_LIMITED_BY = {
+    "board.ram": "the board has",
+    "board.flash": "the board has",
+    "board.stack": "the board reserves",
+}
+_MS_PER_S = 1000
 
-def does_not_fit(
-    target: str, *, memory: str, needed_bytes: int, limit_bytes: int, what: str, limited_by: str
-) -> Diagnostic:
-    """The budget error: value, limit, unit, and how many bytes are missing."""
-    return Diagnostic(
-        code=f"fit.{memory.lower()}",
-        message=(
-            f"{target}: {what} takes {needed_bytes:,} B of {memory}; {limited_by} "
-            f"{limit_bytes:,} B: {needed_bytes - limit_bytes:,} B are missing"
-        ),
-        hint=f"choose a target with more {memory}, or a smaller model",
-    )
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Misfit:
+    """One limit that a plan or a built program exceeds."""
+
+    target: str
+    what: str  # board.ram, board.flash, board.stack, max_ram, max_flash or max_latency
+    subject: str  # what takes it: "the weights alone"
+    value: float  # in `unit`; sizes are whole
+    limit: float
+    unit: str  # B or s
+    is_predicted: bool = False  # decided by a prediction, not by a bound or a measurement
+
+    def __post_init__(self) -> None:
+        if self.what not in _QUANTITIES or not self.value > self.limit:
+            msg = f"{self.what}: {self.value} against {self.limit} is no misfit"
+            raise ValueError(msg)
+
+    @property
+    def quantity(self) -> str:
+        """RAM, flash, stack or latency."""
+        return _QUANTITIES[self.what]
+
+    @property
+    def missing(self) -> float:
+        """How much is missing, in `unit`."""
+        return self.value - self.limit
+
+    def diagnostic(self) -> Diagnostic:
+        """The budget error: value, limit, unit, and how much is missing.
+
+        >>> Misfit(
+        ...     target="t", what="max_ram", subject="the arena", value=3000, limit=2048, unit="B"
+        ... ).diagnostic().message
+        't: the arena takes 3,000 B of RAM; max_ram allows 2,048 B: 952 B are missing'
+        """
+        limited_by = _LIMITED_BY.get(self.what, f"{self.what} allows")
+        if self.unit == "s":
+            takes = f"takes {_milliseconds(self.value)}"
+            missing = f"it is {_milliseconds(self.missing)} too slow"
+            limit = _milliseconds(self.limit)
+            hint = "choose a faster target, or a smaller model"
+        else:
+            takes = f"takes {self.value:,.0f} B of {self.quantity}"
+            missing = f"{self.missing:,.0f} B are missing"
+            limit = f"{self.limit:,.0f} B"
+            hint = f"choose a target with more {self.quantity}, or a smaller model"
+            if self.what == "board.stack":
+                hint = "give the board's profile a larger `stack`"
+        predicted = "as predicted, " if self.is_predicted else ""
+        return Diagnostic(
+            code=f"fit.{self.quantity.lower()}",
+            message=f"{self.target}: {predicted}{self.subject} {takes}; {limited_by} {limit}: "
+            + missing,
+            hint=hint,
+        )
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{seconds * _MS_PER_S:,.4g} ms"

@@ -6,12 +6,11 @@ import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from anvil.core.fit import does_not_fit
+from anvil.core.fit import Misfit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from anvil.core.diagnostics import Diagnostic
     from anvil.core.target import Requirements, Target
 
 _SHF_WRITE = 0x1
@@ -73,26 +72,26 @@ def measured_document(target: Target, plan: Mapping[str, Any], program: bytes) -
 
 def oversize(
     target: Target, requirements: Requirements, measured: Mapping[str, Any]
-) -> tuple[Diagnostic, ...]:
-    """One error for each memory or requirement that the built program exceeds."""
+) -> tuple[Misfit, ...]:
+    """One misfit for each memory or requirement that the built program exceeds."""
     ram_bytes = measured["ram_bytes"]["total"] or measured["arena_bytes"]
     flash_bytes = measured["flash_bytes"]["total"]
     checks = [
-        ("RAM", ram_bytes, target.ram.size_bytes if target.ram else None, "the board has"),
-        ("RAM", ram_bytes, requirements.max_ram_bytes, "max_ram allows"),
-        ("flash", flash_bytes, target.flash.size_bytes if target.flash else None, "the board has"),
-        ("flash", flash_bytes, requirements.max_flash_bytes, "max_flash allows"),
+        ("board.ram", ram_bytes, target.ram.size_bytes if target.ram else None),
+        ("max_ram", ram_bytes, requirements.max_ram_bytes),
+        ("board.flash", flash_bytes, target.flash.size_bytes if target.flash else None),
+        ("max_flash", flash_bytes, requirements.max_flash_bytes),
     ]
     return tuple(
-        does_not_fit(
-            target.name,
-            memory=memory,
-            needed_bytes=needed,
-            limit_bytes=limit,
-            what="the built program",
-            limited_by=limited_by,
+        Misfit(
+            target=target.name,
+            what=what,
+            subject="the built program",
+            value=needed,
+            limit=limit,
+            unit="B",
         )
-        for memory, needed, limit, limited_by in checks
+        for what, needed, limit in checks
         if limit is not None and needed > limit
     )
 

@@ -219,7 +219,9 @@ class _TargetBuild:
         )
         too_large = oversize(self.target, self.request.requirements, measured)
         if too_large:
-            raise AnvilError(*too_large, exit_code=ExitCode.DOES_NOT_FIT)
+            raise AnvilError(
+                *(misfit.diagnostic() for misfit in too_large), exit_code=ExitCode.DOES_NOT_FIT
+            )
         measured_node = store.put_tree({_MEASURED: _pretty(measured)}, frozenset()).files[0]
         listed = Tree(
             files=tuple(
@@ -265,7 +267,9 @@ def plan_and_render(
     )
     wrong = misfits(plan, request.requirements)
     if wrong:
-        raise AnvilError(*wrong, exit_code=ExitCode.DOES_NOT_FIT)
+        raise AnvilError(
+            *(misfit.diagnostic() for misfit in wrong), exit_code=ExitCode.DOES_NOT_FIT
+        )
     project = render_project(
         plan, plan_digest(plan), kernels=kernels, templates=contents(sources.templates)
     )

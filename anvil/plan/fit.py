@@ -5,49 +5,88 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from anvil.core.diagnostics import Diagnostic, Severity
-from anvil.core.fit import does_not_fit
+from anvil.core.fit import Misfit
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from anvil.core.plan import Plan
+    from anvil.core.prediction import Prediction
     from anvil.core.target import Requirements
 
 
-def misfits(plan: Plan, requirements: Requirements) -> tuple[Diagnostic, ...]:
-    """One error for each memory or requirement that the plan cannot meet.
+def misfits(
+    plan: Plan, requirements: Requirements, prediction: Prediction | None = None
+) -> tuple[Misfit, ...]:
+    """Every limit that the plan cannot meet: the board's memories, then the requirements.
 
-    Compared are lower bounds, so that an error here is certain: the arena with the reserved
-    stack against RAM, the weights against flash. Code and other data are measured once built.
+    Lower bounds come first, the arena with the reserved stack against RAM and the weights
+    against flash: what exceeds a limit already there is certain. Else the prediction decides,
+    where it is known, and the misfit says so.
     """
+    return tuple(_misfits(plan, requirements, prediction))
+
+
+def _misfits(
+    plan: Plan, requirements: Requirements, prediction: Prediction | None
+) -> Iterator[Misfit]:
     target = plan.target
-    ram_bytes = plan.arena_bytes + (target.stack_bytes or 0)
     ram = f"arena ({plan.arena_bytes:,} B)"
     if target.stack_bytes:
         ram += f" and stack ({target.stack_bytes:,} B)"
-    flash = "the weights alone"
-    flash_bytes = plan.weight_bytes
-    checks = [
-        ("RAM", ram, ram_bytes, target.ram.size_bytes if target.ram else None, "the board has"),
-        ("RAM", ram, ram_bytes, requirements.max_ram_bytes, "max_ram allows"),
-        (
-            "flash",
-            flash,
-            flash_bytes,
-            target.flash.size_bytes if target.flash else None,
-            "the board has",
-        ),
-        ("flash", flash, flash_bytes, requirements.max_flash_bytes, "max_flash allows"),
-    ]
-    return tuple(
-        does_not_fit(
-            target.name,
-            memory=memory,
-            needed_bytes=needed,
-            limit_bytes=limit,
-            what=what,
-            limited_by=limited_by,
+    least_ram = plan.arena_bytes + (target.stack_bytes or 0)
+    ram_limits = (
+        ("board.ram", target.ram.size_bytes if target.ram else None),
+        ("max_ram", requirements.max_ram_bytes),
+    )
+    flash_limits = (
+        ("board.flash", target.flash.size_bytes if target.flash else None),
+        ("max_flash", requirements.max_flash_bytes),
+    )
+    likely_ram = None if prediction is None else prediction.ram_bytes
+    likely_flash = None if prediction is None else prediction.flash_bytes
+    for limits, subject, least, likely in (
+        (ram_limits, ram, least_ram, likely_ram),
+        (flash_limits, "the weights alone", plan.weight_bytes, likely_flash),
+    ):
+        for what, limit in limits:
+            if limit is None:
+                continue
+            if least > limit:
+                yield _in_bytes(plan, what, subject, least, limit)
+            elif likely is not None and likely > limit:
+                yield _in_bytes(plan, what, "the program", likely, limit, is_predicted=True)
+    if prediction is None:
+        return
+    stack = prediction.stack_bytes
+    if stack is not None and target.stack_bytes and stack > target.stack_bytes:
+        yield _in_bytes(
+            plan, "board.stack", "the deepest call", stack, target.stack_bytes, is_predicted=True
         )
-        for memory, what, needed, limit, limited_by in checks
-        if limit is not None and needed > limit
+    latency_s, limit_s = prediction.latency_s, requirements.max_latency_s
+    if latency_s is not None and limit_s is not None and latency_s > limit_s:
+        yield Misfit(
+            target=target.name,
+            what="max_latency",
+            subject="an inference",
+            value=latency_s,
+            limit=limit_s,
+            unit="s",
+            is_predicted=True,
+        )
+
+
+def _in_bytes(
+    plan: Plan, what: str, subject: str, value: int, limit: int, *, is_predicted: bool = False
+) -> Misfit:
+    return Misfit(
+        target=plan.target.name,
+        what=what,
+        subject=subject,
+        value=value,
+        limit=limit,
+        unit="B",
+        is_predicted=is_predicted,
     )
 
 

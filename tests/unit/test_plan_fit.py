@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from anvil.core.diagnostics import Diagnostic, Severity
+from anvil.core.diagnostics import Severity
+from anvil.core.fit import Misfit
 from anvil.core.plan import Plan
 from anvil.core.target import Region, Requirements
 from anvil.package.measure import measured_document, oversize
@@ -36,8 +37,9 @@ def with_memory(*, ram: int = 1 << 20, flash: int = 1 << 20) -> Plan:
     return replace(plan(), target=target)
 
 
-def check(found: tuple[Diagnostic, ...], code: str, *words: str) -> None:
-    (diagnostic,) = found
+def check(found: tuple[Misfit, ...], code: str, *words: str) -> None:
+    (misfit,) = found
+    diagnostic = misfit.diagnostic()
     assert diagnostic.code == code
     for word in words:
         assert word in diagnostic.message
@@ -66,7 +68,7 @@ def test_what_fits_exactly_fits() -> None:
 
 def test_every_budget_that_is_exceeded_is_told() -> None:
     wishes = Requirements(max_ram_bytes=10, max_flash_bytes=20)
-    found = misfits(with_memory(ram=5, flash=6), wishes)
+    found = [m.diagnostic() for m in misfits(with_memory(ram=5, flash=6), wishes)]
     assert [d.code for d in found] == ["fit.ram", "fit.ram", "fit.flash", "fit.flash"]
     assert ["the board has 5 B" in found[0].message, "max_ram allows 10 B" in found[1].message] == [
         True,
