@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+import tempfile
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from anvil.verify.instruction_count import (
+    compile_counter,
+    counter_options,
+    mean_instructions,
+    read_counts,
+)
 from anvil.verify.native import program_machine, runs_here
 from anvil.verify.stream import built_file, find_program, missing_tool, run_stream
 
@@ -14,8 +23,8 @@ if TYPE_CHECKING:
 def run(invocation: Invocation) -> RunResult:
     """Run the program under `emulator.program`, or as it is where this computer can.
 
-    Instructions are not counted: user mode has no -icount, and the plugin that counts would
-    have to be compiled on this machine.
+    Instructions are counted by QEMU alone, and where its plugin can be made; else they are
+    None.
     """
     program = built_file(invocation, invocation.name).absolute()
     machine = program_machine(program)
@@ -27,4 +36,21 @@ def run(invocation: Invocation) -> RunResult:
     if qemu is None:
         raise missing_tool(invocation, f"{name} is not installed", "apt-get install qemu-user")
     cpu = invocation.emulator.cpu
-    return run_stream(invocation, [qemu, *(["-cpu", cpu] if cpu else []), str(program)])
+    argv = [qemu, *(["-cpu", cpu] if cpu else [])]
+    # Statically linked, QEMU can load no plugin.
+    if invocation.count and not qemu.endswith("-static"):
+        return _run_counted(invocation, argv, program)
+    return run_stream(invocation, [*argv, str(program)])
+
+
+def _run_counted(invocation: Invocation, argv: list[str], program: Path) -> RunResult:
+    with tempfile.TemporaryDirectory(prefix="anvil-count-") as name:
+        folder = Path(name)
+        log = folder / "counts.txt"
+        plugin = compile_counter(folder, invocation.cancellation)
+        options = None
+        if plugin is not None:
+            options = counter_options(plugin, log, program.read_bytes(), f"{invocation.name}_run")
+        result = run_stream(invocation, [*argv, *(options or []), str(program)])
+        counts = read_counts(log.read_text(encoding="ascii")) if log.is_file() else ()
+    return replace(result, instructions=mean_instructions(counts))

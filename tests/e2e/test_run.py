@@ -162,7 +162,8 @@ def test_statistics(digits: Digits, images: Array, target: str) -> None:
         assert stats["instructions"] > 100_000
         assert 0 < stats["stack_bytes"] < 16384
     else:
-        assert stats["instructions"] is None
+        assert (stats["instructions"] or 0) > 100_000 or target != "rpi4"
+        assert stats["instructions"] is None or target == "rpi4"
         assert stats["stack_bytes"] is None
     assert ended.document()["targets"][0]["stats"] == stats
 

@@ -1,0 +1,98 @@
+"""The counting plugin: what it says of a program whose instructions are known."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from anvil.verify.instruction_count import (
+    Block,
+    compile_counter,
+    counter_options,
+    mean_instructions,
+    read_counts,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+# A loop of three instructions, 1000 times; another one in a kernel; in between a call of it.
+_PROGRAM = """
+.global _start, counted_run, anvil_test_int8_direct__scalar
+.type counted_run, %function
+.type anvil_test_int8_direct__scalar, %function
+_start:
+  bl counted_run
+  bl counted_run
+  mov x8, #93
+  mov x0, #0
+  svc #0
+counted_run:
+  mov x19, x30
+  mov x1, #1000
+1: nop
+  subs x1, x1, #1
+  b.ne 1b
+  bl anvil_test_int8_direct__scalar
+  bl anvil_test_int8_direct__scalar
+  ret x19
+anvil_test_int8_direct__scalar:
+  mov x1, #50
+2: subs x1, x1, #1
+  b.ne 2b
+  ret
+"""
+
+
+@pytest.fixture(scope="module")
+def program_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("counted")
+    source = folder / "program.S"
+    source.write_text(_PROGRAM, encoding="ascii")
+    flags = ["-target", "aarch64-freestanding-none", "-nostdlib", "-o", str(folder / "program")]
+    subprocess.run(
+        [sys.executable, "-m", "ziglang", "cc", *flags, str(source)],
+        check=True,
+        env={"ZIG_GLOBAL_CACHE_DIR": str(folder / "zig"), "ZIG_LOCAL_CACHE_DIR": str(folder / "z")},
+    )
+    return folder / "program"
+
+
+@pytest.mark.parametrize("by_kernel", [False, True])
+def test_every_instruction_is_counted_once(
+    program_file: Path, program: Callable[[str], Path], tmp_path: Path, *, by_kernel: bool
+) -> None:
+    qemu = program("qemu-aarch64")
+    plugin = compile_counter(tmp_path)
+    assert plugin is not None
+    log = tmp_path / "log"
+    content = program_file.read_bytes()
+    options = counter_options(plugin, log, content, "counted_run", by_kernel=by_kernel)
+    assert options is not None
+    subprocess.run([str(qemu), *options, str(program_file)], check=True)
+    runs = read_counts(log.read_text(encoding="ascii"))
+    before, kernel, last = 2 + 3000 + 1, 1 + 100 + 1, 1
+    expected = (before, kernel + 1, kernel + last)
+    assert [run.slot_instructions for run in runs] == [
+        expected if by_kernel else (sum(expected),)
+    ] * 2
+    assert mean_instructions(runs) == sum(expected)
+    (loop,) = [b for b in runs[0].slots[0] if b.n_times == 998 + 1]
+    assert (loop.n_instructions, loop.n_taken) == (3, 998)
+
+
+def test_what_is_not_there_is_not_counted(program_file: Path, tmp_path: Path) -> None:
+    content = program_file.read_bytes()
+    assert counter_options(tmp_path / "p", tmp_path / "l", content, "other_run") is None
+    assert read_counts("") == ()
+    assert mean_instructions(()) is None
+
+
+def test_the_text_of_instructions_is_passed_over() -> None:
+    block = Block(address=16, n_instructions=3, n_times=2, n_taken=1)
+    (run,) = read_counts("text 10 add x0 x1 x2\nrun\n0 10 3 2 1\n")
+    assert run.slots == ((block,),)
