@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from anvil.config.board import ToolchainChoice, resolve_target
+from anvil.config.data_files import data_files
 from anvil.config.library import ProfileLibrary, ProfileRoot, unknown_profile
 from anvil.config.names import reason_against
 from anvil.config.reader import Reader
 from anvil.config.reading import SourceFile, read_valid
 from anvil.config.schemas import SchemaKind
 from anvil.core.diagnostics import AnvilError, Diagnostic
-from anvil.core.target import DataFiles, Project, Requirements, TargetRequest
+from anvil.core.target import Project, Requirements, TargetRequest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -74,12 +75,13 @@ def load_project(
         for target in listed_targets
     }
     general = _requirements(reader, (("requirements",),))
+    folder = posixpath.dirname(source.file)
+    data = data_files(reader, document, folder) if "data" in document.value else None
     _check_names(library, reader, document, listed_targets)
     reader.diagnostics.sort(key=lambda d: (d.line or 0, d.column or 0))
     reader.diagnostics.extend(_unknown_on_command_line(library, asked, listed_targets))
     if reader.diagnostics:
         raise AnvilError(*reader.diagnostics)
-    folder = posixpath.dirname(source.file)
     requests, failures = [], {}
     for target in asked:
         try:
@@ -95,7 +97,7 @@ def load_project(
         file=source.file,
         model=posixpath.join(folder, reader.need_text(("model",))),
         model_position=(model.line, model.column),
-        data=_data(reader, folder) if "data" in document.value else None,
+        data=data,
         optimize=reader.text(("optimize",)) or "balanced",
         targets=tuple(requests),
     )
@@ -161,17 +163,3 @@ def _choice(reader: Reader, document: Document, target: str) -> ToolchainChoice 
     path = ("targets", target, "toolchain")
     name = reader.text(path)
     return None if name is None else ToolchainChoice(name=name, document=document, path=path)
-
-
-def _data(reader: Reader, folder: str) -> DataFiles:
-    def file(key: str) -> str | None:
-        path = reader.text(("data", key))
-        return None if path is None else posixpath.join(folder, path)
-
-    return DataFiles(
-        calibration=file("calibration"),
-        evaluation=file("evaluation"),
-        key_x=reader.text(("data", "keys", "x")) or "x",
-        key_y=reader.text(("data", "keys", "y")) or "y",
-        metric=reader.text(("data", "metric")),
-    )

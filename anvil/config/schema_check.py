@@ -153,6 +153,7 @@ _LIMITS = {
     "minLength": "found an empty text, and at least {limit} character is needed",
     "maxLength": "found {found}; allowed: at most {limit} characters",
     "minItems": "found an empty list, and at least {limit} entry is needed",
+    "maxItems": "the list is too long: allowed: at most {limit} entries",
     "minProperties": "found an empty mapping, and at least {limit} entry is needed",
     "uniqueItems": "the list has the same entry twice",
 }

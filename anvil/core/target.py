@@ -114,9 +114,14 @@ class DataFiles:
 
     calibration: str | None = None
     evaluation: str | None = None
-    key_x: str = "x"
+    keys_x: tuple[str, ...] = ()  # one per input, in the model's order; empty for the default
+    keys_by_input: tuple[tuple[str, str], ...] = ()  # (input's name, key); instead of keys_x
     key_y: str = "y"
-    metric: str | None = None
+    scale: tuple[float, float] | None = None  # what the range of 8- and 16-bit values becomes
+    metric: str | None = None  # given where `evaluation` is
+    higher_is_better: bool = True  # of a metric of the user's own
+    # (key, line, column) of `calibration`, `evaluation` and `metric`, for messages.
+    positions: tuple[tuple[str, int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

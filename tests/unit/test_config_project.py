@@ -55,9 +55,10 @@ def test_everything_that_a_project_says() -> None:
     assert project.data == DataFiles(
         calibration="work/p/data/c.npz",
         evaluation="work/p/../e.npz",
-        key_x="specs",
+        keys_x=("specs",),
         key_y="y",
         metric="tools.measure:score",
+        positions=(("calibration", 5, 16), ("evaluation", 6, 15), ("metric", 8, 11)),
     )
     general = Requirements(
         max_accuracy_drop=0.01, max_latency_s=0.05, max_ram_bytes=65_536, max_flash_bytes=1_000_000
