@@ -55,6 +55,7 @@ class Variant:
     requires: tuple[str, ...]  # ISA features
     when: str  # predicate over the call's parameters; empty for always
     scratch_bytes: str  # expression over the same names
+    digest: str = ""  # SHA-256 of its C code, comments left out, as cost tables record it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

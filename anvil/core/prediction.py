@@ -18,7 +18,7 @@ class Prediction:
     """Predicted sizes in bytes, instructions, and time of one inference.
 
     Every figure but the arena may be None: the cost table of the core does not cover a
-    kernel that the plan uses.
+    kernel that the plan uses, or what it was fitted on has changed since.
     """
 
     calls: tuple[CallCost, ...]  # by call of the plan
@@ -29,15 +29,18 @@ class Prediction:
     data_bytes: int | None  # .data
     bss_bytes: int | None  # .bss without the arena
     stack_bytes: int | None  # a bound that holds
+    reserved_stack_bytes: int | None  # what the program reserves for it; None where nothing does
     code_bytes: int | None  # everything in flash but the weights
     weight_bytes: int
+    unknown: tuple[str, ...]  # symbols of kernels that the table does not cover, sorted
 
     @property
     def ram_bytes(self) -> int | None:
-        """Arena, data, bss and stack."""
-        if self.data_bytes is None or self.bss_bytes is None or self.stack_bytes is None:
+        """Arena, data, bss, and the stack: what is reserved for it, or else the bound."""
+        stack = self.reserved_stack_bytes or self.stack_bytes
+        if self.data_bytes is None or self.bss_bytes is None or stack is None:
             return None
-        return self.arena_bytes + self.data_bytes + self.bss_bytes + self.stack_bytes
+        return self.arena_bytes + self.data_bytes + self.bss_bytes + stack
 
     @property
     def flash_bytes(self) -> int | None:

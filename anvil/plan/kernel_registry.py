@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from anvil.core.diagnostics import AnvilError, Diagnostic
 from anvil.core.plan import Variant
+from anvil.plan.kernel_digest import kernel_digest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -100,6 +101,10 @@ def _variants_of(path: str, kernels: Mapping[str, bytes]) -> tuple[list[Variant]
                 requires=tuple(entry["requires"]),
                 when=entry["when"],
                 scratch_bytes=entry["scratch_bytes"],
+                digest=kernel_digest(
+                    kernels[entry["source"]],
+                    [kernels[header] for header in headers if header in kernels],
+                ),
             )
         )
     return found, wrong
