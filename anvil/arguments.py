@@ -210,6 +210,22 @@ def make_parser() -> argparse.ArgumentParser:
     )
 
     made = command(
+        "report",
+        "write what fits where, and why, as one HTML file",
+        "Build what is not built, and write one HTML file for every target: the choices that\n"
+        "were looked at and the one taken, memory over time, flash by part, instructions by\n"
+        "layer, accuracy by candidate, predictions beside measurements. It needs no network.",
+        "anvil report                               every target, into build/report.html",
+        "anvil report --target nrf52840 --out nrf52840.html",
+    )
+    project(made, out=False)
+    targets(made)
+    jobs(made)
+    made.add_argument(
+        "--out", metavar="FILE", help="the file to write (default: build/report.html)"
+    )
+
+    made = command(
         "targets",
         "list the targets, or show one",
         "List the targets of the project's targets/ folder and the built-in ones, or show one.",

@@ -71,6 +71,7 @@ def _dispatch(words: list[str]) -> Outcome:
         "build": _build,
         "run": _run,
         "verify": _verify,
+        "report": _report,
         "targets": _targets,
         "doctor": _doctor,
         "clean": _clean,
@@ -107,6 +108,18 @@ def _verify(arguments: argparse.Namespace) -> Outcome:
 
     def work(workspace: Workspace, listener: Listener, n_jobs: int) -> Outcome:
         return verify(workspace, listener, n_jobs, layers=arguments.layers)
+
+    return _with_workspace(arguments, work)[1]
+
+
+def _report(arguments: argparse.Namespace) -> Outcome:
+    from anvil.pipeline.report import report
+
+    file = None if arguments.out is None else Path(arguments.out)
+    arguments.out = None  # a file here, while targets go where they always go
+
+    def work(workspace: Workspace, listener: Listener, n_jobs: int) -> Outcome:
+        return report(workspace, listener, n_jobs, file=file)
 
     return _with_workspace(arguments, work)[1]
 

@@ -49,7 +49,7 @@ def install(
     try:
         former = _listed(folder / MANIFEST)
         for node in sorted(stale, key=lambda node: (node.path == MANIFEST, node.path)):
-            _replace(folder / node.path, contents[node.path], executable=node.executable)
+            replace_file(folder / node.path, contents[node.path], executable=node.executable)
         current = {node.path for node in tree.files}
         for path in sorted(former - current):
             with contextlib.suppress(FileNotFoundError, IsADirectoryError):
@@ -84,7 +84,11 @@ def _listed(manifest: Path) -> set[str]:
     }
 
 
-def _replace(path: Path, content: bytes, *, executable: bool) -> None:
+def replace_file(path: Path, content: bytes, *, executable: bool = False) -> None:
+    """Write a file beside its place and rename it there, its folder made where it is missing.
+
+    Raises OSError.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".anvil-")
     try:
