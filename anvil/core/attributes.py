@@ -9,6 +9,8 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
+from anvil.core.tensor import DType
+
 
 class Padding(enum.StrEnum):
     """How a window meets the border of an image."""
@@ -36,6 +38,7 @@ class Conv2DAttributes:
     dilation_h: int
     dilation_w: int
     activation: Activation
+    bias_dtype: DType | None = None  # declared for int16 activations; None: int64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +60,7 @@ class FullyConnectedAttributes:
 
     activation: Activation
     keep_num_dims: bool
+    bias_dtype: DType | None = None  # declared for int16 activations; None: int64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,10 +27,7 @@ class DType(enum.StrEnum):
 
     @property
     def c_type(self) -> str:
-        """The C99 type of one element; half floats have none."""
-        if self not in _C_TYPE:
-            msg = f"{self.value} has no C99 type"
-            raise ValueError(msg)
+        """The C99 type that holds one element; for a half float, an integer of its bits."""
         return _C_TYPE[self]
 
 
@@ -51,6 +48,7 @@ _C_TYPE = {
     DType.INT16: "int16_t",
     DType.INT32: "int32_t",
     DType.INT64: "int64_t",
+    DType.FLOAT16: "uint16_t",
     DType.FLOAT32: "float",
     DType.FLOAT64: "double",
     DType.BOOL: "bool",

@@ -19,8 +19,9 @@ from anvil.core.attributes import (
     SoftmaxAttributes,
 )
 from anvil.core.graph import ABSENT
+from anvil.core.tensor import DType
 from anvil.importers.flatbuffer import DamagedFileError
-from anvil.importers.schema import ACTIVATIONS, PADDINGS, WEIGHTS_FORMATS, OptionsType
+from anvil.importers.schema import ACTIVATIONS, DTYPES, PADDINGS, WEIGHTS_FORMATS, OptionsType
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping
@@ -115,6 +116,7 @@ def _conv_2d(options: Table) -> Conv2DAttributes:
         activation=_activation(options, 3),
         dilation_w=_positive(options, 4, "dilation_w_factor", default=1),
         dilation_h=_positive(options, 5, "dilation_h_factor", default=1),
+        bias_dtype=_bias_dtype(options, 6),
     )
 
 
@@ -147,7 +149,9 @@ def _fully_connected(options: Table) -> FullyConnectedAttributes:
         msg = f"its weights are laid out as {layout}, only {WEIGHTS_FORMATS[0]} is supported"
         raise UnsupportedOptionError(msg)
     return FullyConnectedAttributes(
-        activation=_activation(options, 0), keep_num_dims=options.boolean(2, "keep_num_dims")
+        activation=_activation(options, 0),
+        keep_num_dims=options.boolean(2, "keep_num_dims"),
+        bias_dtype=_bias_dtype(options, 4),
     )
 
 
@@ -196,6 +200,19 @@ def _activation(options: Table, slot: int) -> Activation:
         )
         raise UnsupportedOptionError(msg)
     return Activation(name)
+
+
+def _bias_dtype(options: Table, slot: int) -> DType | None:
+    # 0 is float32, which stands for an undeclared type.
+    number = options.integer(slot, "quantized_bias_type", "b")
+    dtype = DTYPES.get(number) if number else None
+    if number and dtype not in {DType.INT32, DType.INT64}:
+        msg = (
+            f"its bias is declared to be of type {number}; "
+            "int32 (2), int64 (4) and nothing (0) are supported"
+        )
+        raise UnsupportedOptionError(msg)
+    return dtype
 
 
 def _positive(options: Table, slot: int, name: str, *, default: int = 0) -> int:

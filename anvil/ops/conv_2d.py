@@ -1,4 +1,4 @@
-"""CONV_2D on int8: images NHWC, weights OHWI, plain or grouped.
+"""CONV_2D: images NHWC, weights OHWI, plain or grouped.
 
 In a grouped convolution the input has a multiple of the filters' channels: the channels are
 cut into groups, and each group has output channels of its own.
@@ -16,14 +16,15 @@ from anvil.core.plan import KernelCall
 from anvil.ops.checks import attributes_of, output_tensor, shape_problems
 from anvil.ops.definition import OperatorDefinition
 from anvil.ops.elementwise import quantization_of
-from anvil.ops.weights import (
-    arity_problems,
+from anvil.ops.float_weights import TOLERANCE, convolution_sums
+from anvil.ops.weighted import (
     convolution_constants,
+    convolution_fields,
     convolution_output,
-    multiplier_problems,
-    output_fields,
+    rescaling_problems,
     tensor_problems,
 )
+from anvil.ops.weights import arity_problems, is_float, kernel_dtype
 from anvil.ops.windows import (
     Axis,
     image_axes,
@@ -35,6 +36,8 @@ from anvil.ops.windows import (
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import numpy.typing as npt
 
     from anvil.core.graph import Graph, Op
     from anvil.ops.definition import Array, Shape
@@ -62,7 +65,7 @@ def _check(op: Op, graph: Graph) -> list[str]:
     problems += _group_problems(images.shape[3], weights.shape[3], weights.shape[0])
     if problems:
         return problems
-    return multiplier_problems(op, graph) + shape_problems(
+    return rescaling_problems(op, graph, channel_axis=0) + shape_problems(
         output_tensor(op, graph), _infer_shapes(op, graph)[0]
     )
 
@@ -104,9 +107,20 @@ def _reference(op: Op, graph: Graph, inputs: Sequence[Array | None]) -> tuple[Ar
     images, weights = inputs[0], inputs[1]
     assert images is not None
     assert weights is not None
+    sums: Array
+    if is_float(op, graph):
+        sums = convolution_sums(
+            images.astype(np.float32), weights.astype(np.float32), _axes(op, graph)
+        )
+    else:
+        sums = _exact_sums(op, graph, images, weights)
+    return (convolution_output(op, graph, sums, attributes_of(op, Conv2DAttributes).activation),)
+
+
+def _exact_sums(op: Op, graph: Graph, images: Array, weights: Array) -> npt.NDArray[np.float64]:
     vertical, horizontal = _axes(op, graph)
-    # Sums of int8 products stay far below 2**53, so that float64 holds every one exactly
-    # in whatever order the matrix product adds them.
+    # Sums of integer products stay below 2**53, so that float64 holds every one exactly in
+    # whatever order the matrix product adds them.
     centred = images.astype(np.float64) - quantization_of(graph.tensors[op.inputs[0]]).zero_point
     pixels = padded(centred, vertical, horizontal, value=0)
     filters = weights.astype(np.float64)
@@ -121,7 +135,7 @@ def _reference(op: Op, graph: Graph, inputs: Sequence[Array | None]) -> tuple[Ar
             for x in range(horizontal.n_taps):
                 tap = pixels[:, vertical.pixels(y), horizontal.pixels(x), channels]
                 sums[..., outputs] += tap @ filters[outputs, y, x, :].T
-    return (convolution_output(op, graph, sums, attributes_of(op, Conv2DAttributes).activation),)
+    return sums
 
 
 def _lower(op: Op, graph: Graph) -> tuple[KernelCall, ...]:
@@ -132,7 +146,7 @@ def _lower(op: Op, graph: Graph) -> tuple[KernelCall, ...]:
     return (
         KernelCall(
             op="conv_2d",
-            dtype="int8",
+            dtype=kernel_dtype(op, graph),
             parameters=(
                 ("batches", batches),
                 ("input_h", vertical.extent),
@@ -146,8 +160,7 @@ def _lower(op: Op, graph: Graph) -> tuple[KernelCall, ...]:
                 *window_fields(vertical, horizontal),
                 ("dilation_h", vertical.dilation),
                 ("dilation_w", horizontal.dilation),
-                ("input_zero_point", quantization_of(images).zero_point),
-                *output_fields(op, graph, attributes_of(op, Conv2DAttributes).activation),
+                *convolution_fields(op, graph, attributes_of(op, Conv2DAttributes).activation),
             ),
             inputs=(op.inputs[0],),
             constants=convolution_constants(op, graph, output_channels),
@@ -165,4 +178,5 @@ DEFINITION = OperatorDefinition(
     infer_shapes=_infer_shapes,
     reference=_reference,
     lower=_lower,
+    tolerance=TOLERANCE,
 )

@@ -1,7 +1,8 @@
-"""DEPTHWISE_CONV_2D on int8: images NHWC, weights 1HWC.
+"""DEPTHWISE_CONV_2D: images NHWC, weights 1HWC.
 
 Input channel c gives output channels c * m to c * m + m - 1, m being the depth multiplier.
-TFLite derives m from the channels and ignores what the file says.
+TFLite derives m from the channels and ignores what the file says, except on int16, where it
+believes the file.
 """
 
 from __future__ import annotations
@@ -13,17 +14,19 @@ import numpy as np
 
 from anvil.core.attributes import DepthwiseConv2DAttributes
 from anvil.core.plan import KernelCall
+from anvil.core.tensor import DType
 from anvil.ops.checks import attributes_of, output_tensor, shape_problems
 from anvil.ops.definition import OperatorDefinition
 from anvil.ops.elementwise import quantization_of
-from anvil.ops.weights import (
-    arity_problems,
+from anvil.ops.float_weights import TOLERANCE, depthwise_sums
+from anvil.ops.weighted import (
     convolution_constants,
+    convolution_fields,
     convolution_output,
-    multiplier_problems,
-    output_fields,
+    rescaling_problems,
     tensor_problems,
 )
+from anvil.ops.weights import arity_problems, is_float, kernel_dtype
 from anvil.ops.windows import (
     Axis,
     image_axes,
@@ -35,6 +38,8 @@ from anvil.ops.windows import (
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import numpy.typing as npt
 
     from anvil.core.graph import Graph, Op
     from anvil.ops.definition import Array, Shape
@@ -77,13 +82,14 @@ def _check(op: Op, graph: Graph) -> list[str]:
     if problems:
         return problems
     declared = attributes_of(op, DepthwiseConv2DAttributes).depth_multiplier
-    if declared not in {0, _depth_multiplier(op, graph)}:
+    may_be_left_out = images.dtype is not DType.INT16
+    if declared != _depth_multiplier(op, graph) and (declared or not may_be_left_out):
         problems.append(
             f"its depth multiplier is {declared}, and {output_channels} output channels of "
             f"{input_channels} input channels make {_depth_multiplier(op, graph)}; "
             "the model contradicts itself"
         )
-    problems += multiplier_problems(op, graph)
+    problems += rescaling_problems(op, graph, channel_axis=3)
     return problems + shape_problems(output_tensor(op, graph), _infer_shapes(op, graph)[0])
 
 
@@ -98,6 +104,18 @@ def _reference(op: Op, graph: Graph, inputs: Sequence[Array | None]) -> tuple[Ar
     images, weights = inputs[0], inputs[1]
     assert images is not None
     assert weights is not None
+    sums: Array
+    if is_float(op, graph):
+        sums = depthwise_sums(
+            images.astype(np.float32), weights.astype(np.float32), _axes(op, graph)
+        )
+    else:
+        sums = _exact_sums(op, graph, images, weights)
+    activation = attributes_of(op, DepthwiseConv2DAttributes).activation
+    return (convolution_output(op, graph, sums, activation),)
+
+
+def _exact_sums(op: Op, graph: Graph, images: Array, weights: Array) -> npt.NDArray[np.float64]:
     vertical, horizontal = _axes(op, graph)
     centred = images.astype(np.float64) - quantization_of(graph.tensors[op.inputs[0]]).zero_point
     pixels = padded(centred, vertical, horizontal, value=0)
@@ -107,8 +125,7 @@ def _reference(op: Op, graph: Graph, inputs: Sequence[Array | None]) -> tuple[Ar
     for y in range(vertical.n_taps):
         for x in range(horizontal.n_taps):
             sums += pixels[:, vertical.pixels(y), horizontal.pixels(x), :] * filters[0, y, x]
-    activation = attributes_of(op, DepthwiseConv2DAttributes).activation
-    return (convolution_output(op, graph, sums, activation),)
+    return sums
 
 
 def _lower(op: Op, graph: Graph) -> tuple[KernelCall, ...]:
@@ -118,7 +135,7 @@ def _lower(op: Op, graph: Graph) -> tuple[KernelCall, ...]:
     return (
         KernelCall(
             op="depthwise_conv_2d",
-            dtype="int8",
+            dtype=kernel_dtype(op, graph),
             parameters=(
                 ("batches", batches),
                 ("input_h", vertical.extent),
@@ -130,8 +147,9 @@ def _lower(op: Op, graph: Graph) -> tuple[KernelCall, ...]:
                 *window_fields(vertical, horizontal),
                 ("dilation_h", vertical.dilation),
                 ("dilation_w", horizontal.dilation),
-                ("input_zero_point", quantization_of(images).zero_point),
-                *output_fields(op, graph, attributes_of(op, DepthwiseConv2DAttributes).activation),
+                *convolution_fields(
+                    op, graph, attributes_of(op, DepthwiseConv2DAttributes).activation
+                ),
             ),
             inputs=(op.inputs[0],),
             constants=convolution_constants(op, graph, output_channels),
@@ -149,4 +167,5 @@ DEFINITION = OperatorDefinition(
     infer_shapes=_infer_shapes,
     reference=_reference,
     lower=_lower,
+    tolerance=TOLERANCE,
 )

@@ -1,8 +1,7 @@
-"""FULLY_CONNECTED on int8: weights of shape (units, depth).
+"""FULLY_CONNECTED: weights of shape (units, depth).
 
-TFLite's reference rescales each sum in float64 and rounds once, where convolutions round
-twice in fixed point. The kernels do the same in integers, since microcontrollers have no
-float64.
+TFLite's reference rescales each sum of integers in float64 and rounds once, where convolutions
+use fixed point. The kernels do the same in integers, since microcontrollers have no float64.
 """
 
 from __future__ import annotations
@@ -14,19 +13,23 @@ import numpy as np
 
 from anvil.core.attributes import FullyConnectedAttributes
 from anvil.core.plan import KernelCall
+from anvil.ops import float_weights
 from anvil.ops.arrays import array_of, constant_of
 from anvil.ops.checks import attributes_of, output_tensor, shape_problems
 from anvil.ops.definition import OperatorDefinition
 from anvil.ops.elementwise import quantization_of
-from anvil.ops.requantize import INT32_MAX, INT32_MIN, activation_range, wrap_int32
-from anvil.ops.weights import (
-    arity_problems,
+from anvil.ops.float_weights import TOLERANCE, depth_sums
+from anvil.ops.integer_weights import (
     bias_array,
+    bias_constant,
     effective_scales,
-    multiplier_problems,
+    greatest_sums,
+    has_wide_sums,
     output_fields,
-    tensor_problems,
 )
+from anvil.ops.requantize import activation_range, wrap_int32
+from anvil.ops.weighted import rescaling_problems, tensor_problems
+from anvil.ops.weights import arity_problems, is_float, kernel_dtype, weights_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,7 +72,7 @@ def _check(op: Op, graph: Graph) -> list[str]:
         )
     return (
         problems
-        or multiplier_problems(op, graph)
+        or rescaling_problems(op, graph, channel_axis=0)
         or _overflow_problems(op, graph)
         or shape_problems(output_tensor(op, graph), _infer_shapes(op, graph)[0])
     )
@@ -77,9 +80,12 @@ def _check(op: Op, graph: Graph) -> list[str]:
 
 def _overflow_problems(op: Op, graph: Graph) -> list[str]:
     """Refuse scales by which a sum may leave int32, where TFLite's conversion is undefined."""
-    for scale, sum_limit in zip(
-        effective_scales(op, graph), _greatest_sums(op, graph).tolist(), strict=True
-    ):
+    if is_float(op, graph):
+        return []
+    sums = greatest_sums(op, graph, channel_axis=0)
+    scales = effective_scales(op, graph)
+    limits = sums.tolist() if len(scales) > 1 else [int(sums.max())]
+    for scale, sum_limit in zip(scales, limits, strict=True):
         if not sum_limit * scale < _RESULT_LIMIT:
             return [
                 (
@@ -88,19 +94,6 @@ def _overflow_problems(op: Op, graph: Graph) -> list[str]:
                 )
             ]
     return []
-
-
-def _greatest_sums(op: Op, graph: Graph) -> npt.NDArray[np.int64]:
-    """The greatest magnitude of a sum for each scale of the weights, over all inputs."""
-    weights = array_of(graph.tensors[op.inputs[1]]).astype(np.int64)
-    zero_point = quantization_of(graph.tensors[op.inputs[0]]).zero_point
-    largest_input = max(128 + zero_point, 127 - zero_point)
-    sums: npt.NDArray[np.int64] = np.abs(weights).sum(axis=1) * largest_input
-    sums += np.abs(bias_array(op, graph, weights.shape[0]).astype(np.int64))
-    # A sum beyond 32 bits wraps around, so that any int32 may come out.
-    sums[sums > INT32_MAX] = -INT32_MIN
-    n_scales = len(effective_scales(op, graph))
-    return np.full(1, sums.max()) if n_scales == 1 else sums
 
 
 def _rescaling(op: Op, graph: Graph) -> tuple[Constant, ...]:
@@ -128,12 +121,25 @@ def _reference(op: Op, graph: Graph, inputs: Sequence[Array | None]) -> tuple[Ar
     values, weights = inputs[0], inputs[1]
     assert values is not None
     assert weights is not None
-    units, depth = weights.shape
+    rows = values.reshape(-1, weights.shape[1])
+    (shape,) = _infer_shapes(op, graph)
+    if is_float(op, graph):
+        sums = depth_sums(rows.astype(np.float32), weights.astype(np.float32))
+        activation = attributes_of(op, FullyConnectedAttributes).activation
+        return (float_weights.output(op, graph, sums, activation).reshape(shape),)
+    return (_rescaled(op, graph, _exact_sums(op, graph, rows, weights)).reshape(shape),)
+
+
+def _exact_sums(op: Op, graph: Graph, rows: Array, weights: Array) -> npt.NDArray[np.int64]:
     zero_point = quantization_of(graph.tensors[op.inputs[0]]).zero_point
-    # float64 holds every sum of int8 products exactly, in whatever order they are added.
-    centred = values.reshape(-1, depth).astype(np.float64) - zero_point
+    # float64 holds every sum of integer products exactly, in whatever order they are added.
+    centred = rows.astype(np.float64) - zero_point
     products = (centred @ weights.T.astype(np.float64)).astype(np.int64)
-    sums = wrap_int32(products + bias_array(op, graph, units))
+    sums: npt.NDArray[np.int64] = products + bias_array(op, graph, weights.shape[0])
+    return sums if has_wide_sums(op, graph) else wrap_int32(sums).astype(np.int64)
+
+
+def _rescaled(op: Op, graph: Graph, sums: npt.NDArray[np.int64]) -> Array:
     scaled = sums.astype(np.float64) * np.array(effective_scales(op, graph))
     output = output_tensor(op, graph)
     quantization = quantization_of(output)
@@ -141,7 +147,7 @@ def _reference(op: Op, graph: Graph, inputs: Sequence[Array | None]) -> tuple[Ar
         attributes_of(op, FullyConnectedAttributes).activation, quantization, output.dtype
     )
     shifted = _round_half_away(scaled) + quantization.zero_point
-    return (np.clip(shifted, least, greatest).astype(np.int8).reshape(_infer_shapes(op, graph)[0]),)
+    return np.clip(shifted, least, greatest).astype(output.dtype.value)
 
 
 def _round_half_away(values: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
@@ -150,34 +156,45 @@ def _round_half_away(values: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
 
 
 def _lower(op: Op, graph: Graph) -> tuple[KernelCall, ...]:
-    values, weights_tensor = (graph.tensors[index] for index in op.inputs[:2])
-    weights = array_of(weights_tensor)
-    units, depth = weights.shape
-    batches = values.n_elements // depth
-    # sum(w * (x - z)) is sum(w * x) - z * sum(w), in 32 bits that wrap around too.
-    zero_point = quantization_of(values).zero_point
-    corrections = zero_point * weights.astype(np.int64).sum(axis=1)
-    bias = wrap_int32(bias_array(op, graph, units).astype(np.int64) - corrections)
+    units, depth = graph.tensors[op.inputs[1]].shape
+    batches = graph.tensors[op.inputs[0]].n_elements // depth
+    activation = attributes_of(op, FullyConnectedAttributes).activation
+    fields: tuple[tuple[str, int | float], ...]
+    if is_float(op, graph):
+        fields = float_weights.output_fields(activation)
+        constants = float_weights.constants(op, graph, units)
+    else:
+        multiplier_stride = int(len(effective_scales(op, graph)) > 1)
+        fields = (
+            ("multiplier_stride", multiplier_stride),
+            *output_fields(op, graph, activation),
+        )
+        constants = _integer_constants(op, graph)
     return (
         KernelCall(
             op="fully_connected",
-            dtype="int8",
-            parameters=(
-                ("batches", batches),
-                ("depth", depth),
-                ("units", units),
-                ("multiplier_stride", int(len(effective_scales(op, graph)) > 1)),
-                *output_fields(op, graph, attributes_of(op, FullyConnectedAttributes).activation),
-            ),
+            dtype=kernel_dtype(op, graph),
+            parameters=(("batches", batches), ("depth", depth), ("units", units), *fields),
             inputs=(op.inputs[0],),
-            constants=(
-                constant_of("weights", weights),
-                constant_of("bias", bias),
-                *_rescaling(op, graph),
-            ),
+            constants=constants,
             outputs=(op.outputs[0],),
-            n_macs=batches * math.prod(weights.shape),
+            n_macs=batches * units * depth,
         ),
+    )
+
+
+def _integer_constants(op: Op, graph: Graph) -> tuple[Constant, ...]:
+    weights = array_of(weights_of(op, graph))
+    bias = bias_array(op, graph, weights.shape[0])
+    # sum(w * (x - z)) is sum(w * x) - z * sum(w), in 32 bits that wrap around too.
+    zero_point = quantization_of(graph.tensors[op.inputs[0]]).zero_point
+    bias = bias - zero_point * weights.astype(np.int64).sum(axis=1)
+    if not has_wide_sums(op, graph):
+        bias = wrap_int32(bias).astype(np.int64)
+    return (
+        constant_of("weights", weights),
+        bias_constant(op, graph, bias),
+        *_rescaling(op, graph),
     )
 
 
@@ -189,4 +206,5 @@ DEFINITION = OperatorDefinition(
     infer_shapes=_infer_shapes,
     reference=_reference,
     lower=_lower,
+    tolerance=TOLERANCE,
 )

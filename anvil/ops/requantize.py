@@ -1,4 +1,4 @@
-"""Fixed-point rescaling of int32 accumulators, bit for bit as TFLite's reference kernels do it.
+"""Fixed-point rescaling of accumulators, bit for bit as TFLite's reference kernels do it.
 
 A real multiplier is held as `multiplier * 2 ** (shift - 31)` with `multiplier` in
 [2**30, 2**31) or 0; a positive shift is a left shift. The C side is
@@ -81,6 +81,15 @@ def multipliers_and_shifts(reals: Iterable[float]) -> tuple[Int32Array, Int32Arr
     )
 
 
+def reduced_multiplier(multiplier: int) -> int:
+    """The 15 bits of a fixed-point multiplier that rescale an int64 sum, rounded half up.
+
+    >>> reduced_multiplier(2**30), reduced_multiplier(2**31 - 1)
+    (16384, 32767)
+    """
+    return min((multiplier + (1 << 15)) >> 16, 0x7FFF)
+
+
 def wrap_int32(value: npt.NDArray[np.int64]) -> Int32Array:
     """The low 32 bits, as two's-complement arithmetic on int32 leaves them."""
     low: npt.NDArray[np.uint32] = value.astype(np.uint64).astype(np.uint32)
@@ -122,6 +131,18 @@ def requantize(
     right = np.maximum(-shifts, 0)
     shifted = wrap_int32(np.asarray(value, dtype=np.int64) << left)
     return rounding_divide_by_power_of_two(rounding_doubling_high_mul(shifted, multiplier), right)
+
+
+def requantize_wide(
+    value: npt.NDArray[np.int64], reduced: npt.ArrayLike, shift: npt.ArrayLike
+) -> Int32Array:
+    """`value` times `reduced * 2 ** (shift - 15)`, halves up: TFLite's rescaling of int64 sums.
+
+    |value| <= 2**47 and shift <= 7, as TFLite assumes; the result keeps its low 32 bits.
+    """
+    bits = 15 - np.asarray(shift, dtype=np.int64)
+    products = value * np.asarray(reduced, dtype=np.int64) + (np.int64(1) << (bits - 1))
+    return wrap_int32(products >> bits)
 
 
 def integer_range(dtype: DType) -> tuple[int, int]:

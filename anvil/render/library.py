@@ -30,6 +30,7 @@ _STRUCT_FORMAT = {
     DType.INT16: "h",
     DType.INT32: "i",
     DType.INT64: "q",
+    DType.FLOAT16: "H",  # its bits, see DType.c_type
     DType.FLOAT32: "f",
     DType.FLOAT64: "d",
     DType.BOOL: "?",

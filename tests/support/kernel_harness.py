@@ -29,6 +29,7 @@ import pytest
 import yaml
 
 from anvil.core.graph import ABSENT
+from anvil.core.tensor import DType
 from anvil.ops.arrays import array_of, numpy_dtype
 from anvil.ops.registry import DEFINITIONS
 from anvil.plan.kernel_registry import load_variants
@@ -44,7 +45,6 @@ if TYPE_CHECKING:
 
     from anvil.core.graph import Graph, Op
     from anvil.core.plan import KernelCall, Variant
-    from anvil.core.tensor import DType
 
     Array = npt.NDArray[Any]
     Outputs = tuple[Array, ...]
@@ -59,7 +59,7 @@ _WARNINGS = ("-std=c99", "-Wpedantic", "-Wconversion")  # beside the toolchain's
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Case:
-    """One operator with its inputs; the graph holds that operator alone."""
+    """One operator with its inputs: the graph's last, after those that expand its constants."""
 
     name: str
     graph: Graph
@@ -67,9 +67,8 @@ class Case:
 
     @property
     def op(self) -> Op:
-        """The one operator."""
-        (op,) = self.graph.ops
-        return op
+        """The operator under test."""
+        return self.graph.ops[-1]
 
     @property
     def values(self) -> dict[int, Array]:
@@ -77,6 +76,9 @@ class Case:
         constants = {
             i: array_of(tensor) for i, tensor in enumerate(self.graph.tensors) if tensor.is_constant
         }
+        for op in self.graph.ops[:-1]:
+            # A float16 constant; every half-precision number is a float32 one.
+            constants[op.outputs[0]] = constants[op.inputs[0]].astype(np.float32)
         return constants | dict(zip(self.graph.inputs, self.inputs, strict=True))
 
 
@@ -204,14 +206,9 @@ def kernel_outputs(
     runner = runner_of(platform)
     runs = [(case, calls) for case in cases for calls in _choices(case, platform)]
     program = _compile(platform, runs, folder)
-    ended = subprocess.run(
-        [*runner, str(program)], capture_output=True, timeout=_TIMEOUT_S, check=False
-    )
-    assert ended.returncode == 0, (
-        f"{platform.name}: exit code {ended.returncode}\n{ended.stderr.decode(errors='replace')}"
-    )
+    written = _run(platform, [*runner, str(program)])
     results: dict[int, dict[str, Outputs]] = {id(case): {} for case in cases}
-    rest = ended.stdout
+    rest = written
     for case, calls in runs:
         symbols = "+".join(variant.symbol for _, variant in calls)
         assert rest[:1] == b"\x01", f"{case.name}: {symbols} wrote beside an output"
@@ -224,6 +221,23 @@ def kernel_outputs(
         results[id(case)][symbols] = tuple(outputs)
     assert rest == b"", f"{platform.name}: {len(rest)} bytes too many"
     return [results[id(case)] for case in cases]
+
+
+def program_output(platform: Platform, text: str, folder: Path) -> bytes:
+    """What a C program writes whose `void run_cases(void)` calls `platform_write`.
+
+    For code under kernels/common/, which is no kernel.
+    """
+    runner = runner_of(platform)
+    return _run(platform, [*runner, str(_compile_text(platform, text, (), folder))])
+
+
+def _run(platform: Platform, command: Sequence[str]) -> bytes:
+    ended = subprocess.run(command, capture_output=True, timeout=_TIMEOUT_S, check=False)
+    assert ended.returncode == 0, (
+        f"{platform.name}: exit code {ended.returncode}\n{ended.stderr.decode(errors='replace')}"
+    )
+    return ended.stdout
 
 
 @cache
@@ -300,8 +314,13 @@ def _compile(
     folder: Path,
 ) -> Path:
     variants = {variant.symbol: variant for _, calls in runs for _, variant in calls}
+    sources = sorted({variant.source for variant in variants.values()})
+    return _compile_text(platform, _cases_source(runs), sources, folder)
+
+
+def _compile_text(platform: Platform, text: str, sources: Sequence[str], folder: Path) -> Path:
     source = folder / f"cases_{platform.name}.c"
-    source.write_text(_cases_source(runs), encoding="ascii")
+    source.write_text(text, encoding="ascii")
     program = folder / f"cases_{platform.name}.bin"
     command = [
         sys.executable,
@@ -310,7 +329,7 @@ def _compile(
         *_WARNINGS,
         *platform.compile_flags,
         *("-I", str(_KERNELS), "-I", str(_HARNESS)),
-        *sorted({str(_KERNELS / variant.source) for variant in variants.values()}),
+        *(str(_KERNELS / path) for path in sources),
         str(source),
         str(_HARNESS / platform.driver),
         *platform.link_flags,
@@ -412,7 +431,9 @@ def _run_source(name: str, case: Case, calls: Sequence[tuple[KernelCall, Variant
 
 
 def _array(name: str, dtype: DType, data: bytes) -> list[str]:
-    values = np.frombuffer(data, numpy_dtype(dtype)).tolist() or [0]
+    # Kernels take a half-precision number as its bits.
+    stored = "<u2" if dtype is DType.FLOAT16 else numpy_dtype(dtype)
+    values = np.frombuffer(data, stored).tolist() or [0]
     listed = [_literal(value) for value in values]
     lines = [", ".join(listed[start : start + 20]) for start in range(0, len(listed), 20)]
     return [

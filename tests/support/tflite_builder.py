@@ -283,6 +283,7 @@ def _options(op: Op) -> SchemaObject:
             options = schema.Conv2DOptionsT()
             _set_window(options, a)
             _set_dilation(options, a)
+            _set_bias_type(options, a)
         case DepthwiseConv2DAttributes() as a:
             options = schema.DepthwiseConv2DOptionsT()
             _set_window(options, a)
@@ -291,6 +292,7 @@ def _options(op: Op) -> SchemaObject:
         case FullyConnectedAttributes() as a:
             options = schema.FullyConnectedOptionsT()
             options.keepNumDims = a.keep_num_dims
+            _set_bias_type(options, a)
             options.fusedActivationFunction = _activation(a.activation)
         case Pool2DAttributes() as a:
             options = schema.Pool2DOptionsT()
@@ -332,6 +334,13 @@ def _set_dilation(
 ) -> None:
     options.dilationHFactor = attributes.dilation_h
     options.dilationWFactor = attributes.dilation_w
+
+
+def _set_bias_type(
+    options: SchemaObject, attributes: Conv2DAttributes | FullyConnectedAttributes
+) -> None:
+    if attributes.bias_dtype is not None:
+        options.quantizedBiasType = getattr(schema.TensorType, attributes.bias_dtype.name)
 
 
 def _activation(name: str) -> int:

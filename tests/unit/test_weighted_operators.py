@@ -181,7 +181,8 @@ def test_the_zero_point_goes_into_the_bias_of_a_fully_connected_layer() -> None:
 
 TWO = Quantization(scales=(0.5, 0.5), zero_points=(0, 0))
 REFUSED = {
-    "float input": (with_tensor(conv(), 0, dtype=DType.FLOAT32), "'x' is float32; int8"),
+    "uint8 input": (with_tensor(conv(), 0, dtype=DType.UINT8), "'x' is uint8; int8, int16 and"),
+    "float input": (with_tensor(conv(), 0, dtype=DType.FLOAT32), "'w' is int8; float32"),
     "input without a scale": (with_tensor(conv(), 0, quantization=None), "without quantization"),
     "input with two scales": (with_tensor(conv(), 0, quantization=TWO), "has 2 scales"),
     "int16 output": (with_tensor(conv(), 3, dtype=DType.INT16), "output 'y' is int16"),
