@@ -88,12 +88,12 @@ def failing_models() -> dict[str, FailingModel]:
 
 
 def _float_model() -> bytes:
-    """One fully connected layer in float32."""
+    """One fully connected layer in float32 whose weights alone are quantized."""
     return one_op_model(
         "FULLY_CONNECTED",
         [
             activation("x", (1, 5), dtype=DType.FLOAT32, scale=None),
-            constant("weights", np.ones((3, 5), np.float32)),
+            constant("weights", np.ones((3, 5), np.int8), scales=[0.5]),
             None,
         ],
         [activation("y", (1, 3), dtype=DType.FLOAT32, scale=None)],

@@ -246,7 +246,7 @@ def _graph(
 ) -> Graph:
     tensors = [values, *constants]
     inputs = list(range(len(tensors)))
-    ops = []
+    ops: list[Op] = []
     for index, tensor in enumerate(constants, start=1):
         if tensor.dtype is DType.FLOAT16:
             inputs[index] = len(tensors)
