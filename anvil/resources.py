@@ -92,3 +92,8 @@ def digest_of_resources(resources: Mapping[str, Resource]) -> str:
 def code_digest() -> str:
     """A digest of Anvil's own Python, so that a changed stage never meets an old result."""
     return key_of(digests_below(PACKAGE))
+
+
+def built_in_source(path: str) -> bytes:
+    """One of Anvil's own modules, for a worker that uses it without importing Anvil."""
+    return (Path(PACKAGE) / path).read_bytes()

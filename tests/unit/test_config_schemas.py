@@ -34,7 +34,8 @@ ANNOTATIONS = {
 STRUCTURE = {"$defs", "$ref", "properties", "items", "allOf", "if", "then"}
 TRANSLATED = {
     "additionalProperties", "required", "type", "enum", "const", "pattern", "minimum", "maximum",
-    "minLength", "maxLength", "minItems", "maxItems", "minProperties", "uniqueItems", "propertyNames",
+    "minLength", "maxLength", "minItems", "maxItems", "minProperties", "uniqueItems",
+    "propertyNames",
 }  # fmt: skip
 PARSERS: dict[str, Callable[[object], float]] = {
     "bytes": parse_bytes,
