@@ -1,8 +1,7 @@
 """DEPTHWISE_CONV_2D: images NHWC, weights 1HWC.
 
 Input channel c gives output channels c * m to c * m + m - 1, m being the depth multiplier.
-TFLite derives m from the channels and ignores what the file says, except on int16, where it
-believes the file.
+TFLite derives m from the channels and ignores what the file says.
 """
 
 from __future__ import annotations
@@ -14,7 +13,6 @@ import numpy as np
 
 from anvil.core.attributes import DepthwiseConv2DAttributes
 from anvil.core.plan import KernelCall
-from anvil.core.tensor import DType
 from anvil.ops.checks import attributes_of, output_tensor, shape_problems
 from anvil.ops.definition import OperatorDefinition
 from anvil.ops.elementwise import quantization_of
@@ -82,8 +80,7 @@ def _check(op: Op, graph: Graph) -> list[str]:
     if problems:
         return problems
     declared = attributes_of(op, DepthwiseConv2DAttributes).depth_multiplier
-    may_be_left_out = images.dtype is not DType.INT16
-    if declared != _depth_multiplier(op, graph) and (declared or not may_be_left_out):
+    if declared not in {0, _depth_multiplier(op, graph)}:
         problems.append(
             f"its depth multiplier is {declared}, and {output_channels} output channels of "
             f"{input_channels} input channels make {_depth_multiplier(op, graph)}; "

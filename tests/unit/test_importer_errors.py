@@ -704,6 +704,19 @@ def test_shuffled_weights() -> None:
     )
 
 
+def test_a_bias_declared_as_no_integer_of_its_kind() -> None:
+    def change(model: SchemaObject) -> None:
+        model.subgraphs[0].operators[0].builtinOptions.quantizedBiasType = schema.TensorType.INT8
+
+    check_unsupported(
+        one_op_graphs()["FULLY_CONNECTED"],
+        change,
+        "1 of the model's 1 operators is not supported:",
+        "op 0 FULLY_CONNECTED: its bias is declared to be of type 9; "
+        "int32 (2), int64 (4) and nothing (0) are supported",
+    )
+
+
 def test_an_output_that_is_a_constant() -> None:
     def change(model: SchemaObject) -> None:
         model.subgraphs[0].outputs = [2, 1]
@@ -730,7 +743,7 @@ def float_graph() -> Graph:
 
 def test_a_model_of_double_precision() -> None:
     graph = float_graph()
-    x, weights, y = graph.tensors
+    x, _, y = graph.tensors
     tensors = (
         dataclasses.replace(x, dtype=DType.FLOAT64),
         constant("weights", np.ones((3, 5), np.float64)),

@@ -27,6 +27,8 @@ from tests.support.tflite_builder import (
     run_reference,
     tflite_bytes,
 )
+from tests.support.weighted_cases import conv_case, fully_connected_case
+from tests.support.window_cases import Windows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,6 +52,16 @@ def changed(graph: Graph, change: Callable[[SchemaObject], None]) -> bytes:
 def test_each_operator_comes_back_as_it_was_built(kind: str) -> None:
     graph = one_op_graphs()[kind]
     assert imported(tflite_bytes(graph)) == graph
+
+
+@pytest.mark.parametrize("flavour", ["int16", "int16_32", "float32"])
+def test_operators_with_weights_come_back_in_every_type(flavour: str) -> None:
+    windows = Windows(image=(4, 4), filter=(3, 3))
+    for case in (
+        conv_case(flavour, windows, (2, 2, 3)),
+        fully_connected_case(flavour, (2, 4), (3, 4)),
+    ):
+        assert imported(tflite_bytes(case.graph)) == case.graph
 
 
 @pytest.mark.parametrize("kind", sorted(one_op_graphs()))
