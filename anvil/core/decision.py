@@ -1,0 +1,79 @@
+"""Decisions: the ways in which a target could be built, which one is taken, and why."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from anvil.core.candidate import Candidate
+    from anvil.core.diagnostics import Diagnostic
+    from anvil.core.fit import Misfit
+    from anvil.core.plan import Plan
+    from anvil.core.prediction import Prediction
+    from anvil.core.rewrite import AppliedRewrite, Rewritten
+
+
+class Criterion(enum.StrEnum):
+    """What one choice may be better in than another."""
+
+    ACCURACY = "accuracy"  # the smaller loss against the float model
+    FLASH = "flash"
+    RAM = "ram"
+    LATENCY = "latency"
+    PRODUCT = "product"  # of flash, RAM and latency: halving one outweighs doubling none
+
+
+# What `optimize` stands for: the criteria in order, each deciding where the ones before tie.
+ORDERS: dict[str, tuple[Criterion, ...]] = {
+    "size": (Criterion.FLASH, Criterion.RAM, Criterion.LATENCY, Criterion.ACCURACY),
+    "balanced": (Criterion.PRODUCT, Criterion.ACCURACY),
+    "speed": (Criterion.LATENCY, Criterion.RAM, Criterion.FLASH, Criterion.ACCURACY),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """One way to build for one target, planned and predicted."""
+
+    candidate: Candidate
+    variation: str  # how it differs from the usual way to build the candidate; empty for none
+    rewritten: Rewritten
+    plan: Plan
+    prediction: Prediction
+    misfits: tuple[Misfit, ...]  # empty where it meets every requirement
+
+    @property
+    def label(self) -> str:
+        """The choice's name for people: int8, int8 without tables."""
+        return f"{self.candidate.name} {self.variation}".strip()
+
+    @property
+    def applied(self) -> tuple[AppliedRewrite, ...]:
+        """What the rewrites gained."""
+        return self.rewritten.applied
+
+    @property
+    def fits(self) -> bool:
+        """Whether it meets every requirement and the board's memory."""
+        return not self.misfits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailedCandidate:
+    """A candidate that could not be made, measured or planned."""
+
+    name: str
+    diagnostics: tuple[Diagnostic, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """Every choice for one target, the best first among those that fit."""
+
+    chosen: Choice | None  # None where nothing fits
+    choices: tuple[Choice, ...]  # best first; those that do not fit stand last
+    pareto: tuple[bool, ...]  # by choice: nothing else is at least as good in everything
+    order: tuple[Criterion, ...]
+    failed: tuple[FailedCandidate, ...]

@@ -1,0 +1,194 @@
+"""The choice: every way to build for one target, ordered, and the best that fits.
+
+A candidate is planned as it is and, where a rewrite buys speed with flash, without that
+rewrite, too. All are predicted and compared with the target's limits. Among those that fit
+the best by the stated order is taken; nothing that fits is worse in every respect than what
+is taken, since each order looks at every quantity in the end.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from anvil.core.decision import Choice, Criterion, Decision, FailedCandidate
+from anvil.core.diagnostics import AnvilError
+from anvil.plan.fit import misfits
+from anvil.plan.make import make_plan
+from anvil.plan.predict import predict
+from anvil.plan.rewrites.rewrite import rewrite
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from anvil.core.candidate import Candidate
+    from anvil.core.fit import Misfit
+    from anvil.core.graph import Graph
+    from anvil.core.plan import Variant
+    from anvil.core.rewrite import Rewritten
+    from anvil.core.target import Requirements, Target
+    from anvil.ops.definition import OperatorDefinition
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Material:
+    """What every target's choice is made from.
+
+    `rewritten` remembers, for one command, what a candidate's graph became: it does not
+    depend on the target.
+    """
+
+    name: str  # of the project
+    candidates: tuple[tuple[Candidate, Graph], ...]
+    failed: tuple[FailedCandidate, ...]
+    variants: Sequence[Variant]
+    definitions: Mapping[str, OperatorDefinition]
+    disabled_rewrites: frozenset[str]
+    rewritten: dict[tuple[str, frozenset[str]], Rewritten]
+
+
+def choose(
+    material: Material, target: Target, requirements: Requirements, order: Sequence[Criterion]
+) -> Decision:
+    """Plan every choice for `target` and order them.
+
+    Raises AnvilError where no candidate could be planned at all, with every reason.
+    """
+    choices: list[Choice] = []
+    failed = list(material.failed)
+    for candidate, graph in material.candidates:
+        try:
+            choices += _choices_of(material, candidate, graph, target, requirements)
+        except AnvilError as error:
+            failed.append(FailedCandidate(name=candidate.name, diagnostics=error.diagnostics))
+    if not choices:
+        reasons = [d for candidate in failed for d in candidate.diagnostics]
+        raise AnvilError(*dict.fromkeys(reasons))
+    return ordered(choices, failed, order)
+
+
+def reconsidered(decision: Decision, target: Target, requirements: Requirements) -> Decision:
+    """The decision under other requirements; nothing is planned again."""
+    choices = [
+        _assessed(choice, misfits(choice.plan, choice.prediction, target, requirements,
+                                  choice.candidate.accuracy))
+        for choice in decision.choices
+    ]  # fmt: skip
+    return ordered(choices, decision.failed, decision.order)
+
+
+def ordered(
+    choices: Iterable[Choice], failed: Iterable[FailedCandidate], order: Sequence[Criterion]
+) -> Decision:
+    """The decision over `choices`, by `order`."""
+    best_first = sorted(
+        choices, key=lambda choice: (not choice.fits, _rank(choice, order), choice.label)
+    )
+    return Decision(
+        chosen=best_first[0] if best_first and best_first[0].fits else None,
+        choices=tuple(best_first),
+        pareto=tuple(_is_pareto(choice, best_first) for choice in best_first),
+        order=tuple(order),
+        failed=tuple(failed),
+    )
+
+
+def loss(candidate: Candidate) -> float:
+    """How far a candidate is from the float model: its drop, or its noise; 0 where unknown."""
+    if candidate.accuracy is not None and candidate.accuracy.drop is not None:
+        return candidate.accuracy.drop
+    if candidate.fidelity is not None and candidate.fidelity.signal_to_noise_db is not None:
+        return 10 ** (-candidate.fidelity.signal_to_noise_db / 20)
+    return 0.0
+
+
+def _choices_of(
+    material: Material,
+    candidate: Candidate,
+    graph: Graph,
+    target: Target,
+    requirements: Requirements,
+) -> list[Choice]:
+    def planned(disabled: frozenset[str], variation: str) -> Choice:
+        rewritten = _rewritten(material, candidate, graph, disabled)
+        plan = make_plan(
+            rewritten.graph,
+            name=material.name,
+            target=target,
+            variants=material.variants,
+            definitions=material.definitions,
+            model_sha256=candidate.sha256,
+            candidate=candidate.name,
+        )
+        prediction = predict(plan)
+        return Choice(
+            candidate=candidate,
+            variation=variation,
+            rewritten=rewritten,
+            plan=plan,
+            prediction=prediction,
+            misfits=misfits(plan, prediction, target, requirements, candidate.accuracy),
+        )
+
+    usual = planned(material.disabled_rewrites, "")
+    # A rewrite that takes flash for speed is a choice; the others only gain.
+    dear = [one.name for one in usual.applied if one.weight_bytes_saved < 0]
+    return [
+        usual,
+        *(planned(material.disabled_rewrites | {name}, f"without {name}") for name in dear),
+    ]
+
+
+def _rewritten(
+    material: Material, candidate: Candidate, graph: Graph, disabled: frozenset[str]
+) -> Rewritten:
+    key = (candidate.sha256, disabled)
+    if key not in material.rewritten:
+        material.rewritten[key] = rewrite(graph, material.definitions, disabled=disabled)
+    return material.rewritten[key]
+
+
+def _assessed(choice: Choice, found: tuple[Misfit, ...]) -> Choice:
+    from dataclasses import replace
+
+    return replace(choice, misfits=found)
+
+
+def _quantity(choice: Choice, criterion: Criterion) -> float:
+    """The smaller the better; infinite where it is not known."""
+    prediction = choice.prediction
+
+    def known(value: float | None) -> float:
+        return math.inf if value is None else float(value)
+
+    quantities: dict[Criterion, Callable[[], float]] = {
+        Criterion.ACCURACY: lambda: loss(choice.candidate),
+        # Weights and arena are exact without a cost table, and most of the total.
+        Criterion.FLASH: lambda: float(prediction.flash_bytes or prediction.weight_bytes),
+        Criterion.RAM: lambda: float(prediction.ram_bytes or prediction.arena_bytes),
+        Criterion.LATENCY: lambda: known(
+            prediction.latency_s if prediction.latency_s is not None else prediction.instructions
+        ),
+        Criterion.PRODUCT: lambda: math.prod(
+            _quantity(choice, one) for one in (Criterion.FLASH, Criterion.RAM, Criterion.LATENCY)
+        ),
+    }
+    return quantities[criterion]()
+
+
+def _rank(choice: Choice, order: Sequence[Criterion]) -> tuple[float, ...]:
+    return tuple(_quantity(choice, criterion) for criterion in order)
+
+
+_AXES = (Criterion.FLASH, Criterion.RAM, Criterion.LATENCY, Criterion.ACCURACY)
+
+
+def _is_pareto(choice: Choice, others: Iterable[Choice]) -> bool:
+    own = _rank(choice, _AXES)
+
+    def is_dominated_by(other: Choice) -> bool:
+        theirs = _rank(other, _AXES)
+        return theirs != own and all(t <= o for t, o in zip(theirs, own, strict=True))
+
+    return not any(is_dominated_by(other) for other in others)

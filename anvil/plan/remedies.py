@@ -1,0 +1,126 @@
+"""Ways to make a model fit a target where none of its choices does, each one tried.
+
+A way is worth proposing only when the planner, asked again under it, finds a choice that
+fits. The cheapest comes first: a requirement that is a little too tight, then what the
+command line forbade, then another target.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from anvil.core.diagnostics import AnvilError
+from anvil.plan.choose import choose, reconsidered
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from anvil.core.decision import Choice, Decision
+    from anvil.core.fit import Misfit
+    from anvil.core.target import Requirements, Target
+    from anvil.plan.choose import Material
+
+N_REMEDIES = 3
+_UNDOING = 0.01  # giving a rewrite back costs nobody anything
+_OTHER_TARGET = 100.0  # another board is the dearest way
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remedy:
+    """One change after which the model fits."""
+
+    cost: float  # relative: 0.1 stands for a limit that is raised by a tenth
+    change: str  # what to do
+    result: Choice  # what the planner then takes
+
+
+def remedies(
+    decision: Decision,
+    material: Material,
+    target: Target,
+    requirements: Requirements,
+    other_targets: Sequence[Target],
+) -> tuple[Remedy, ...]:
+    """At most three ways, cheapest first; every one was planned and fits."""
+    found = sorted(
+        [
+            *_relaxed(decision, target, requirements),
+            *_undone(decision, material, target, requirements),
+        ],
+        key=lambda remedy: (remedy.cost, remedy.change),
+    )[:N_REMEDIES]
+    if len(found) < N_REMEDIES:
+        elsewhere = _elsewhere(decision, material, requirements, other_targets)
+        found += [remedy for remedy, _ in zip(elsewhere, range(N_REMEDIES - len(found)))]  # noqa: B905  the shorter one ends it
+    return tuple(found)
+
+
+def _relaxed(
+    decision: Decision, target: Target, requirements: Requirements
+) -> Iterator[Remedy]:
+    """What each choice would need, where the user's requirements alone stand against it."""
+    seen = set()
+    for choice in decision.choices:
+        if not choice.misfits or any(m.requirement is None for m in choice.misfits):
+            continue
+        changes = {str(m.requirement): _rounded_up(m) for m in choice.misfits}
+        key = tuple(sorted(changes.items()))
+        if key in seen:
+            continue
+        seen.add(key)
+        chosen = reconsidered(decision, target, replace(requirements, **changes)).chosen
+        if chosen is not None:
+            yield Remedy(
+                cost=sum(m.excess for m in choice.misfits),
+                change=" and ".join(
+                    f"set {m.option} to {m.shown(changes[str(m.requirement)])}"
+                    for m in choice.misfits
+                ),
+                result=chosen,
+            )
+
+
+def _rounded_up(misfit: Misfit) -> float:
+    """The value as a limit that people write: whole KiB, three significant digits."""
+    if misfit.unit == "B":
+        return math.ceil(misfit.value / 1024) * 1024
+    step = 10 ** (math.floor(math.log10(misfit.value)) - 2)
+    # The sum of a step's multiples may end a hair below what is needed.
+    return max(misfit.value, round(math.ceil(misfit.value / step) * step, 12))
+
+
+def _undone(
+    decision: Decision, material: Material, target: Target, requirements: Requirements
+) -> Iterator[Remedy]:
+    for name in sorted(material.disabled_rewrites):
+        freed = replace(material, disabled_rewrites=material.disabled_rewrites - {name})
+        chosen = _attempt(freed, target, requirements, decision)
+        if chosen is not None:
+            yield Remedy(
+                cost=_UNDOING, change=f"leave --no-rewrite {name} out", result=chosen
+            )
+
+
+def _elsewhere(
+    decision: Decision,
+    material: Material,
+    requirements: Requirements,
+    other_targets: Sequence[Target],
+) -> Iterator[Remedy]:
+    for other in other_targets:
+        chosen = _attempt(material, other, requirements, decision)
+        if chosen is not None:
+            yield Remedy(
+                cost=_OTHER_TARGET, change=f"build for {other.name} ({other.board})", result=chosen
+            )
+
+
+def _attempt(
+    material: Material, target: Target, requirements: Requirements, decision: Decision
+) -> Choice | None:
+    try:
+        return choose(material, target, requirements, decision.order).chosen
+    except AnvilError:
+        return None
