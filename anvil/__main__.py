@@ -31,6 +31,8 @@ def _answer_warm_build(words: list[str]) -> bool:
         arguments = make_parser().parse_args(words)
     except UsageError:
         return False  # anvil.cli says what is wrong
+    if not warm.is_plain(arguments):
+        return False
     out = os.path.normpath(arguments.out or os.path.join(arguments.project, "build"))
     key = warm.inputs_key(arguments.project, out, arguments.target)
     targets = None if key is None else warm.warm_targets(out, key)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 _EPILOG = """\
 examples:
   anvil build --target nrf52840,rpi4,browser   firmware, a Linux program and a web page
+  anvil plan --explain                         what would be built, and why not otherwise
   anvil verify                                 prove every target against the reference
   anvil run --target nrf52840 --input x.npy --output y.npy --stats stats.json
   anvil targets nrf52840                       one target in full
@@ -141,6 +142,35 @@ def make_parser() -> argparse.ArgumentParser:
             "--jobs", metavar="N", type=_positive, help="targets at a time (default: all cores)"
         )
 
+    def planning(made: argparse.ArgumentParser) -> None:
+        made.add_argument(
+            "--optimize",
+            choices=("size", "balanced", "speed"),
+            help="what the best choice is (default: anvil.yaml's optimize, or balanced)",
+        )
+        made.add_argument(
+            "--no-rewrite",
+            metavar="NAME",
+            action="append",
+            default=[],
+            help="leave an exact rewrite out; repeatable (`anvil plan` lists what each gains)",
+        )
+
+    made = command(
+        "plan",
+        "what would be built, whether it fits, and why",
+        "Choose, for every target, among the model's quantizations and ways to run them, and\n"
+        "say what the best would need: RAM, flash, time, accuracy. Nothing is compiled, and\n"
+        "nothing is written but the cache.",
+        "anvil plan                                 every target of anvil.yaml",
+        "anvil plan --target nrf52840 --explain     every choice, and why it was not taken",
+        "anvil plan --optimize size --json",
+    )
+    project(made)
+    targets(made)
+    planning(made)
+    made.add_argument("--explain", action="store_true", help="also say what was not taken, and why")
+
     made = command(
         "build",
         "build the model for its targets",
@@ -153,6 +183,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     project(made)
     targets(made)
+    planning(made)
     jobs(made)
     made.add_argument(
         "--executor",
@@ -202,6 +233,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     project(made)
     targets(made)
+    planning(made)
     jobs(made)
     made.add_argument(
         "--layers",

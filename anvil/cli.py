@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from anvil.pipeline.events import Listener
-    from anvil.pipeline.workspace import Workspace
+    from anvil.pipeline.workspace import Options, Workspace
     from anvil.process import Cancellation
 
 
@@ -68,6 +68,7 @@ def _dispatch(words: list[str]) -> Outcome:
         sys.stderr.write(parser.format_help())
         return Outcome(exit_codes=(ExitCode.BAD_INPUT,))
     commands: dict[str, Callable[[argparse.Namespace], Outcome]] = {
+        "plan": _plan,
         "build": _build,
         "run": _run,
         "verify": _verify,
@@ -84,12 +85,24 @@ def _dispatch(words: list[str]) -> Outcome:
 # Commands, one function each.
 
 
+def _plan(arguments: argparse.Namespace) -> Outcome:
+    from anvil.pipeline.plan import plan
+
+    def work(workspace: Workspace, listener: Listener, n_jobs: int) -> Outcome:
+        del n_jobs  # one after the other: nothing is compiled
+        return plan(workspace, listener, explain=arguments.explain)
+
+    return _with_workspace(arguments, work)[1]
+
+
 def _build(arguments: argparse.Namespace) -> Outcome:
     # Each command imports its own stages.
     from anvil.pipeline.build import build
     from anvil.pipeline.load import out_folder
 
     def key() -> str | None:
+        if not warm.is_plain(arguments):
+            return None
         out = os.path.normpath(out_folder(*_folders(arguments)))
         return warm.inputs_key(arguments.project, out, arguments.target)
 
@@ -132,9 +145,13 @@ def _with_workspace(
 
     project, out = _folders(arguments)
     loaded = load_workspace(
-        project=project, out=out, names=arguments.target, cancellation=_cancellation()
+        project=project,
+        out=out,
+        names=arguments.target,
+        cancellation=_cancellation(),
+        options=_options(arguments),
     )
-    n_jobs = arguments.jobs or os.cpu_count() or 1
+    n_jobs = getattr(arguments, "jobs", None) or os.cpu_count() or 1
     with make_progress(sys.stderr, quiet=arguments.quiet) as listener:
         outcome = (
             work(loaded.workspace, listener, n_jobs)
@@ -145,6 +162,12 @@ def _with_workspace(
     if arguments.target is not None:
         targets = tuple(sorted(targets, key=lambda one: arguments.target.index(one.target)))
     return loaded.workspace, replace(outcome, targets=targets)
+
+
+def _options(arguments: argparse.Namespace) -> Options:
+    from anvil.pipeline.workspace import options
+
+    return options(disabled_rewrites=arguments.no_rewrite, optimize=arguments.optimize)
 
 
 def _run(arguments: argparse.Namespace) -> Outcome:

@@ -15,6 +15,7 @@ import hashlib
 import json
 import os
 import sys
+from typing import Any
 
 from anvil.data import DATA_ROOT, PACKAGE, digests_below
 
@@ -23,6 +24,11 @@ _FOLDER = ".anvil"
 _N_RECORDS = 8  # one for each list of targets that is asked for in turn
 _DATA_FOLDERS = ("kernels", "templates", "targets", "schemas")
 _PROJECT_FOLDERS = ("kernels", "targets")
+
+
+def is_plain(arguments: Any) -> bool:  # noqa: ANN401  argparse's namespace
+    """Whether a build was asked for without options that change what is built."""
+    return not arguments.no_rewrite and arguments.optimize is None
 
 
 def inputs_key(project: str, out: str, targets: tuple[str, ...] | None) -> str | None:

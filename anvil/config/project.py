@@ -13,6 +13,7 @@ from anvil.config.names import reason_against
 from anvil.config.reader import Reader
 from anvil.config.reading import SourceFile, read_valid
 from anvil.config.schemas import SchemaKind
+from anvil.core.decision import ORDERS
 from anvil.core.diagnostics import AnvilError, Diagnostic
 from anvil.core.target import Project, Requirements, TargetRequest
 
@@ -78,6 +79,7 @@ def load_project(
     folder = posixpath.dirname(source.file)
     data = data_files(reader, document, folder) if "data" in document.value else None
     _check_names(library, reader, document, listed_targets)
+    _check_accuracy(reader, listed_targets)
     reader.diagnostics.sort(key=lambda d: (d.line or 0, d.column or 0))
     reader.diagnostics.extend(_unknown_on_command_line(library, asked, listed_targets))
     if reader.diagnostics:
@@ -90,7 +92,14 @@ def load_project(
             failures[target] = error.diagnostics
         else:
             needed = requirements.get(target, general)
-            requests.append(TargetRequest(target=resolved, requirements=needed))
+            allowed = reader.texts(("targets", target, "candidates"))
+            requests.append(
+                TargetRequest(
+                    target=resolved,
+                    requirements=needed,
+                    candidates=allowed or reader.texts(("candidates",)),
+                )
+            )
     model = document.value_position(("model",))
     project = Project(
         name=name,
@@ -98,7 +107,7 @@ def load_project(
         model=posixpath.join(folder, reader.need_text(("model",))),
         model_position=(model.line, model.column),
         data=data,
-        optimize=reader.text(("optimize",)) or "balanced",
+        optimize=_order(reader),
         targets=tuple(requests),
     )
     return LoadedProject(project=project, failures=failures, memo={**valid, **library.memo()})
@@ -121,6 +130,23 @@ def _requirements(reader: Reader, places: Sequence[YamlPath]) -> Requirements:
         max_ram_bytes=reader.size_bytes(path("max_ram")),
         max_flash_bytes=reader.size_bytes(path("max_flash")),
     )
+
+
+def _order(reader: Reader) -> tuple[str, ...]:
+    listed = reader.texts(("order",))
+    return listed or tuple(ORDERS[reader.text(("optimize",)) or "balanced"])
+
+
+def _check_accuracy(reader: Reader, targets: Mapping[str, Any]) -> None:
+    """Record every accuracy requirement that there is no data to check with."""
+    if reader.find(("data", "evaluation")) is not None:
+        return
+    for place in ((), *(("targets", target) for target in targets)):
+        path = (*place, "requirements", "max_accuracy_drop")
+        if reader.real(path) is not None:
+            message = "max_accuracy_drop cannot be checked without evaluation data"
+            hint = "name it as data.evaluation, or remove the requirement"
+            reader.error(path, "config.no-evaluation", message, hint)
 
 
 def _check_names(

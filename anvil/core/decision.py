@@ -39,6 +39,7 @@ class Choice:
 
     candidate: Candidate
     variation: str  # how it differs from the usual way to build the candidate; empty for none
+    disabled_rewrites: tuple[str, ...]  # sorted
     rewritten: Rewritten
     plan: Plan
     prediction: Prediction

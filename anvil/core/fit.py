@@ -8,6 +8,14 @@ from anvil.core.diagnostics import Diagnostic
 
 _QUANTITIES = {"board.ram": "RAM", "board.flash": "flash", "board.stack": "stack"}
 _QUANTITIES |= {"max_ram": "RAM", "max_flash": "flash", "max_latency": "latency"}
+_QUANTITIES |= {"max_accuracy_drop": "accuracy"}
+# The field of core.target.Requirements that a requirement is kept in.
+_FIELDS = {
+    "max_ram": "max_ram_bytes",
+    "max_flash": "max_flash_bytes",
+    "max_latency": "max_latency_s",
+    "max_accuracy_drop": "max_accuracy_drop",
+}
 _LIMITED_BY = {
     "board.ram": "the board has",
     "board.flash": "the board has",
@@ -21,11 +29,11 @@ class Misfit:
     """One limit that a plan or a built program exceeds."""
 
     target: str
-    what: str  # board.ram, board.flash, board.stack, max_ram, max_flash or max_latency
+    what: str  # board.ram, board.flash, board.stack, or the requirement: max_ram, ...
     subject: str  # what takes it: "the weights alone"
     value: float  # in `unit`; sizes are whole
     limit: float
-    unit: str  # B or s
+    unit: str  # B, s, or the metric that is lost
     is_predicted: bool = False  # decided by a prediction, not by a bound or a measurement
 
     def __post_init__(self) -> None:
@@ -43,6 +51,16 @@ class Misfit:
         """How much is missing, in `unit`."""
         return self.value - self.limit
 
+    @property
+    def requirement(self) -> str | None:
+        """The field of Requirements that would have to give; None for the board's own limits."""
+        return _FIELDS.get(self.what)
+
+    @property
+    def excess(self) -> float:
+        """How much is missing, relative to the limit."""
+        return self.missing / self.limit if self.limit else self.missing * 100
+
     def diagnostic(self) -> Diagnostic:
         """The budget error: value, limit, unit, and how much is missing.
 
@@ -52,7 +70,12 @@ class Misfit:
         't: the arena takes 3,000 B of RAM; max_ram allows 2,048 B: 952 B are missing'
         """
         limited_by = _LIMITED_BY.get(self.what, f"{self.what} allows")
-        if self.unit == "s":
+        if self.what == "max_accuracy_drop":
+            takes = f"loses {self.value:.4g} of {self.unit}"
+            missing = f"{self.missing:.4g} too much"
+            limit = f"{self.limit:.4g}"
+            hint = "allow more, give more calibration data, or train the model for it"
+        elif self.unit == "s":
             takes = f"takes {_milliseconds(self.value)}"
             missing = f"it is {_milliseconds(self.missing)} too slow"
             limit = _milliseconds(self.limit)

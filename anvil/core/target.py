@@ -106,6 +106,7 @@ class TargetRequest:
 
     target: Target
     requirements: Requirements
+    candidates: tuple[str, ...] = ()  # the quantizations allowed; empty for all
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,5 +134,5 @@ class Project:
     model: str  # path, resolved against the project folder
     model_position: tuple[int, int]  # line, column of `model` in the file, for messages
     data: DataFiles | None
-    optimize: str  # size, balanced, speed
+    optimize: tuple[str, ...]  # criteria of core/decision.py, the first one first
     targets: tuple[TargetRequest, ...]  # those asked for, in the order asked

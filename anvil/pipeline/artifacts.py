@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from anvil.core.diagnostics import AnvilError, Diagnostic, ExitCode
 from anvil.core.tensor import DType
 from anvil.package.install import MANIFEST
+from anvil.pipeline.planning import MODEL_FILE
 from anvil.verify.invocation import Port
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ class BuiltTarget:
     plan: dict[str, Any]
     measured: dict[str, Any]
     manifest: dict[str, Any]
+    model: bytes  # the .tflite file that was built
 
 
 def read_built(folder: Path, target: str) -> BuiltTarget:
@@ -59,6 +61,7 @@ def read_built(folder: Path, target: str) -> BuiltTarget:
             plan=plan,
             measured=measured,
             manifest=manifest,
+            model=(folder / MODEL_FILE).read_bytes(),
         )
     except FileNotFoundError as error:
         raise _not_usable(folder, target, f"{error.filename} is not there") from None

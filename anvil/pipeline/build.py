@@ -24,15 +24,13 @@ from anvil.package.install import MANIFEST, install, stale_files
 from anvil.package.manifest import manifest_document
 from anvil.pipeline.events import Event, Outcome, TargetOutcome, defect, failed
 from anvil.pipeline.lock import locked
-from anvil.plan.fit import unchecked
-from anvil.resources import built_in, code_digest, contents, digest_of_resources, read_folder
+from anvil.pipeline.planning import PLAN_FILE, PROJECT, Planning, pretty
+from anvil.resources import built_in, code_digest, digest_of_resources, read_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from anvil.core.action import FileNode, Recipe
-    from anvil.core.graph import Graph
-    from anvil.core.plan import Plan
     from anvil.core.target import TargetRequest
     from anvil.pipeline.events import Listener
     from anvil.pipeline.workspace import Workspace
@@ -44,36 +42,39 @@ RECIPES: dict[str, Callable[..., Recipe]] = {
     "web": web.recipe,
 }
 _LIBRARIES = ("jinja2", "numpy", "pyyaml", "simpleeval")
-_PLAN = "plan.json"
 _MEASURED = "measured.json"
-_PROJECT = "project/"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sources:
-    """Anvil's own inputs: kernels, templates, and the digest of those with its code."""
+    """Anvil's own inputs: kernels, templates, profiles, and the digest of those with its code."""
 
     kernels: dict[str, Resource]
     templates: dict[str, Resource]
+    profiles: dict[str, Resource]
     digest: str
 
 
 def read_sources(workspace: Workspace) -> Sources:
-    """Read kernels/ (the project's own first) and templates/.
+    """Read kernels/ and targets/ (the project's own first) and templates/.
 
     The digest covers what runs the pure stages, too: Anvil's code, Python, and the libraries
     that could change what they give.
     """
     kernels = read_folder(workspace.folder / "kernels", built_in("kernels"))
     templates = read_folder(built_in("templates"))
+    profiles = read_folder(workspace.folder / "targets", built_in("targets"))
     return Sources(
         kernels=kernels,
         templates=templates,
+        profiles=profiles,
         digest=key_of(
             [
                 code_digest(),
                 digest_of_resources(kernels),
                 digest_of_resources(templates),
+                # Profiles are in a target's digest; the cost tables beside them decide, too.
+                digest_of_resources({k: v for k, v in profiles.items() if k.startswith("costs/")}),
                 sys.version,
                 [installed_version(library) for library in _LIBRARIES],
             ]
@@ -89,7 +90,7 @@ class _TargetBuild:
         workspace: Workspace,
         sources: Sources,
         request: TargetRequest,
-        planner: _Planner,
+        planner: Planning,
         listener: Listener,
     ) -> None:
         self.workspace = workspace
@@ -113,7 +114,9 @@ class _TargetBuild:
                 "sources": self.sources.digest,
                 "model": self.workspace.model.sha256,
                 "name": self.workspace.project.name,
-                "optimize": self.workspace.project.optimize,
+                "order": self.workspace.order,
+                "disabled_rewrites": sorted(self.workspace.options.disabled_rewrites),
+                "candidates": self.request.candidates,
                 "target": self.target.digest,
                 "requirements": [
                     requirements.max_accuracy_drop,
@@ -139,9 +142,9 @@ class _TargetBuild:
     def _recipe(self, rendered: Tree) -> Recipe:
         project = Tree(
             files=tuple(
-                _moved(node, node.path.removeprefix(_PROJECT))
+                _moved(node, node.path.removeprefix(PROJECT))
                 for node in rendered.files
-                if node.path.startswith(_PROJECT)
+                if node.path.startswith(PROJECT)
             )
         )
         return RECIPES[self.target.build](self.target, self.workspace.project.name, project)
@@ -198,6 +201,18 @@ class _TargetBuild:
             write_result(store, key, rendered)
         return rendered
 
+    def plan(self) -> dict[str, Any]:
+        """The contents of plan.json. Raises AnvilError, or VanishedError to begin again."""
+        return self._plan_of(self._rendered())
+
+    def _plan_of(self, rendered: Tree) -> dict[str, Any]:
+        node = next(node for node in rendered.files if node.path == PLAN_FILE)
+        content = self.workspace.store.get(node.digest)
+        if content is None:
+            raise VanishedError
+        document: dict[str, Any] = json.loads(content)
+        return document
+
     def _finish(
         self, rendered: Tree, recipe: Recipe, outputs: Tree, files: dict[str, bytes]
     ) -> Tree:
@@ -207,11 +222,7 @@ class _TargetBuild:
         )
 
         store = self.workspace.store
-        plan_file = next(node for node in rendered.files if node.path == _PLAN)
-        plan_content = store.get(plan_file.digest)
-        if plan_content is None:
-            raise VanishedError
-        plan = json.loads(plan_content)
+        plan = self._plan_of(rendered)
         artifacts = dict(recipe.artifacts)
         nodes = {node.path: node for node in outputs.files}
         measured = measured_document(
@@ -222,7 +233,7 @@ class _TargetBuild:
             raise AnvilError(
                 *(misfit.diagnostic() for misfit in too_large), exit_code=ExitCode.DOES_NOT_FIT
             )
-        measured_node = store.put_tree({_MEASURED: _pretty(measured)}, frozenset()).files[0]
+        measured_node = store.put_tree({_MEASURED: pretty(measured)}, frozenset()).files[0]
         listed = Tree(
             files=tuple(
                 sorted(
@@ -241,102 +252,14 @@ class _TargetBuild:
             action_key=recipe.action.key,
             files=listed,
         )
-        manifest_node = store.put_tree({MANIFEST: _pretty(manifest)}, frozenset()).files[0]
+        manifest_node = store.put_tree({MANIFEST: pretty(manifest)}, frozenset()).files[0]
         return Tree(files=tuple(sorted([*listed.files, manifest_node])))
-
-
-def plan_and_render(
-    workspace: Workspace, sources: Sources, request: TargetRequest, graph: Graph
-) -> dict[str, bytes]:
-    """Stages 4 and 5: plan.json and every file of project/ by path."""
-    # Only a miss pays for NumPy and Jinja.
-    from anvil.ops.registry import DEFINITIONS
-    from anvil.plan.document import plan_digest, plan_document
-    from anvil.plan.fit import misfits
-    from anvil.plan.kernel_registry import load_variants
-    from anvil.plan.make import make_plan
-
-    kernels = contents(sources.kernels)
-    plan = make_plan(
-        graph,
-        name=workspace.project.name,
-        target=request.target,
-        variants=load_variants(kernels),
-        definitions=DEFINITIONS,
-        model_sha256=workspace.model.sha256,
-    )
-    wrong = misfits(plan, request.requirements)
-    if wrong:
-        raise AnvilError(
-            *(misfit.diagnostic() for misfit in wrong), exit_code=ExitCode.DOES_NOT_FIT
-        )
-    project = render_project(
-        plan, plan_digest(plan), kernels=kernels, templates=contents(sources.templates)
-    )
-    files = {f"{_PROJECT}{path}": content for path, content in project.items()}
-    return files | {_PLAN: _pretty(plan_document(plan, request.requirements))}
-
-
-def render_project(
-    plan: Plan, digest: str, *, kernels: dict[str, bytes], templates: dict[str, bytes]
-) -> dict[str, bytes]:
-    """Stage 5 for the target's kind of project."""
-    from anvil.render.cmake import render_cmake
-    from anvil.render.library import render_library
-    from anvil.render.platformio import render_platformio
-    from anvil.render.web import render_web
-
-    renderers = {"platformio": render_platformio, "cmake": render_cmake, "web": render_web}
-    library = render_library(plan, plan_digest=digest, kernels=kernels, templates=templates)
-    return renderers[plan.target.build](
-        plan, plan_digest=digest, library=library, templates=templates
-    )
-
-
-def import_model(workspace: Workspace) -> Graph:
-    """Stage 2."""
-    from anvil.importers.tflite import import_tflite
-    from anvil.ops.registry import DEFINITIONS
-
-    return import_tflite(workspace.model.content, workspace.model.file, DEFINITIONS)
-
-
-class _Planner:
-    """Stages 2, 4 and 5 for one target after the other; the model is imported once.
-
-    Python gains nothing from planning in several threads, and in 3.11 ast.parse, which the
-    predicates of kernels need, may fail where a process's first calls come from two.
-    """
-
-    def __init__(self, workspace: Workspace, sources: Sources) -> None:
-        import threading
-
-        self._workspace = workspace
-        self._sources = sources
-        self._lock = threading.Lock()
-        self._graph: Graph | AnvilError | None = None
-
-    def __call__(self, request: TargetRequest) -> dict[str, bytes]:
-        """What `plan_and_render` gives. Raises AnvilError."""
-        with self._lock:
-            if self._graph is None:
-                try:
-                    self._graph = import_model(self._workspace)
-                except AnvilError as error:
-                    self._graph = error
-            if isinstance(self._graph, AnvilError):
-                raise self._graph
-            return plan_and_render(self._workspace, self._sources, request, self._graph)
 
 
 def build(workspace: Workspace, listener: Listener, n_jobs: int) -> Outcome:
     """Build every target of the workspace; one that fails never stops another."""
     sources = read_sources(workspace)
-    planner = _Planner(workspace, sources)
-    builds = [
-        _TargetBuild(workspace, sources, request, planner, listener)
-        for request in workspace.project.targets
-    ]
+    builds = _target_builds(workspace, sources, listener)
     cold = [one for one in builds if not one.is_up_to_date()]
     outcomes: dict[str, TargetOutcome] = {}
     for one in builds:
@@ -345,6 +268,44 @@ def build(workspace: Workspace, listener: Listener, n_jobs: int) -> Outcome:
     if cold:
         outcomes |= _run_cold(workspace, cold, listener, n_jobs)
     return Outcome(targets=tuple(outcomes[one.target.name] for one in builds))
+
+
+def plan_documents(workspace: Workspace, listener: Listener) -> Outcome:
+    """The plan of every target, from the cache where it is known; nothing is written.
+
+    A target's `details` hold the contents of plan.json as `plan`.
+    """
+    sources = read_sources(workspace)
+    outcomes = []
+    for one in _target_builds(workspace, sources, listener):
+        try:
+            document = healing(one.plan)
+        except AnvilError as error:
+            outcomes.append(failed(one.target.name, error.diagnostics, error.exit_code))
+        except Exception as error:  # noqa: BLE001  a defect stops no other target
+            outcomes.append(failed(one.target.name, (defect(error),), ExitCode.FAILED))
+        else:
+            outcomes.append(
+                TargetOutcome(
+                    target=one.target.name,
+                    status="planned",
+                    exit_code=ExitCode.DONE,
+                    details={"plan": document},
+                )
+            )
+        finally:
+            one.tell("")
+    return Outcome(targets=tuple(outcomes))
+
+
+def _target_builds(
+    workspace: Workspace, sources: Sources, listener: Listener
+) -> list[_TargetBuild]:
+    planner = Planning(workspace, sources, listener)
+    return [
+        _TargetBuild(workspace, sources, request, planner, listener)
+        for request in workspace.project.targets
+    ]
 
 
 def _run_cold(
@@ -382,7 +343,6 @@ def _succeeded(one: _TargetBuild, status: str) -> TargetOutcome:
         target=one.target.name,
         status=status,
         exit_code=ExitCode.DONE,
-        diagnostics=unchecked(one.request.requirements, one.workspace.project.optimize),
         details={"folder": str(one.folder)},
     )
 
@@ -395,7 +355,3 @@ def _program_output(recipe: Recipe, name: str) -> str:
     """The output that runs on the device: the ELF, the Linux program or the .wasm."""
     programs = (f"{name}.elf", name, f"{name}.wasm")
     return next(output for output, artifact in recipe.artifacts if artifact in programs)
-
-
-def _pretty(document: dict[str, Any]) -> bytes:
-    return (json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()

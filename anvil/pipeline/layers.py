@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from anvil.build.perform import healing, perform_files
 from anvil.core.diagnostics import AnvilError, Diagnostic, ExitCode
-from anvil.core.target import Requirements, TargetRequest
 from anvil.package.install import install
 from anvil.pipeline.artifacts import BuiltTarget, port_of
-from anvil.pipeline.build import RECIPES, plan_and_render, read_sources
+from anvil.pipeline.build import RECIPES, read_sources
+from anvil.pipeline.planning import PROJECT, traced_files
 from anvil.pipeline.run import run_batches
 from anvil.verify.compare import compare
 from anvil.verify.reference import (
@@ -44,10 +44,14 @@ N_INFERENCES = 4
 
 
 class LayerCheck:
-    """What the targets of one verification share: the traced graph and its reference."""
+    """What the targets with one model share: the traced graph and its reference."""
 
     def __init__(
-        self, workspace: Workspace, graph: Graph, batches: Sequence[tuple[bytes, ...]]
+        self,
+        workspace: Workspace,
+        model: bytes,
+        graph: Graph,
+        batches: Sequence[tuple[bytes, ...]],
     ) -> None:
         self._workspace = workspace
         self._sources: Sources = read_sources(workspace)
@@ -59,7 +63,7 @@ class LayerCheck:
         }
         self._graph = replace(graph, outputs=(*graph.outputs, *self._layers.values()))
         self._batches = tuple(batches[:N_INFERENCES])
-        self._reference = reference(workspace, self._batches, layers=True)
+        self._reference = reference(workspace, model, self._batches, layers=True)
 
     def check(self, target: Target, untraced: Outputs) -> dict[str, Any]:
         """Per layer whether it is equal, as `--json` prints it.
@@ -92,15 +96,9 @@ class LayerCheck:
         roomy = target
         if target.ram is not None:
             roomy = replace(target, ram=_roomy(target.ram))
-        request = TargetRequest(target=roomy, requirements=Requirements())
-        files = plan_and_render(workspace, self._sources, request, self._graph)
+        files = traced_files(workspace, self._sources, roomy, self._graph)
         project = store.put_tree(
-            {
-                path.removeprefix("project/"): content
-                for path, content in files.items()
-                if path.startswith("project/")
-            },
-            frozenset(),
+            {path.removeprefix(PROJECT): content for path, content in files.items()}, frozenset()
         )
         recipe = RECIPES[target.build](roomy, workspace.project.name, project)
         outputs, contents = perform_files(recipe.action, store, workspace.cancellation)
@@ -122,6 +120,7 @@ class LayerCheck:
             plan={},
             measured={},
             manifest={},
+            model=b"",
         )
 
     def _compare(self, found: Outputs) -> list[dict[str, Any]]:
@@ -158,14 +157,14 @@ def _roomy(region: Region) -> Region:
 
 
 def reference(
-    workspace: Workspace, batches: Sequence[tuple[bytes, ...]], *, layers: bool
+    workspace: Workspace, model: bytes, batches: Sequence[tuple[bytes, ...]], *, layers: bool
 ) -> ReferenceResult:
-    """What the reference kernels give, from the cache where it is known."""
+    """What the reference kernels give for a .tflite file, from the cache where it is known."""
     store = workspace.store
 
     def compute() -> bytes:
         action = reference_action(
-            model=store.put(workspace.model.content),
+            model=store.put(model),
             inputs=store.put(encode_inputs(batches)),
             worker=store.put(worker_source()),
             layers=layers,

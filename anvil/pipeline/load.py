@@ -14,7 +14,7 @@ from anvil.config.schemas import Schemas
 from anvil.core.diagnostics import AnvilError, Diagnostic, ExitCode
 from anvil.core.digest import canonical_json, digest_of, key_of
 from anvil.pipeline.events import TargetOutcome, failed
-from anvil.pipeline.workspace import Workspace, read_model
+from anvil.pipeline.workspace import Options, Workspace, read_model
 from anvil.resources import built_in, code_digest, contents, read_folder
 
 if TYPE_CHECKING:
@@ -40,7 +40,12 @@ class Loaded:
 
 
 def load_workspace(
-    *, project: Path, out: Path | None, names: Sequence[str] | None, cancellation: Cancellation
+    *,
+    project: Path,
+    out: Path | None,
+    names: Sequence[str] | None,
+    cancellation: Cancellation,
+    options: Options | None = None,
 ) -> Loaded:
     """Raises AnvilError (exit 2) where anvil.yaml or the model cannot be used at all."""
     store = user_store()
@@ -53,6 +58,7 @@ def load_workspace(
             model=read_model(loaded.project),
             store=store,
             cancellation=cancellation,
+            options=options or Options(),
         ),
         failures=_failures(loaded),
     )

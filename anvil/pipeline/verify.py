@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from anvil.core.diagnostics import AnvilError, Diagnostic, ExitCode
 from anvil.pipeline.artifacts import read_built
-from anvil.pipeline.build import build, import_model
+from anvil.pipeline.build import build
 from anvil.pipeline.events import Event, Outcome, TargetOutcome, defect, failed
 from anvil.pipeline.layers import LayerCheck, reference
+from anvil.pipeline.planning import import_tflite_model
 from anvil.pipeline.run import run_batches
 from anvil.verify import linked_library
 from anvil.verify.compare import compare
 from anvil.verify.inputs import standard_inferences
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from anvil.core.target import Target
+    from anvil.pipeline.artifacts import BuiltTarget
     from anvil.pipeline.events import Listener
     from anvil.pipeline.workspace import Workspace
     from anvil.verify.compare import Comparison, Outputs
@@ -39,26 +39,7 @@ def verify(
     usable = {t.target for t in built.targets if t.exit_code is ExitCode.DONE}
     if not usable:
         return built
-    graph = import_model(workspace)
-    inferences = standard_inferences(graph)
-    batches = [inference.inputs for inference in inferences]
-    listener(Event(target="", step="computing the reference"))
-    try:
-        expected = reference_outputs(workspace, batches)
-        layer_check = LayerCheck(workspace, graph, batches) if layers else None
-    except AnvilError as error:
-        # Without a reference nothing is checked; what did not build is said all the same.
-        return Outcome(
-            targets=tuple(
-                replace(t, status=NOT_CHECKED, exit_code=error.exit_code)
-                if t.target in usable
-                else t
-                for t in built.targets
-            ),
-            diagnostics=error.diagnostics,
-        )
-    finally:
-        listener(Event(target="", step=""))
+    truths = _Truths(workspace, listener, layers=layers)
     outcomes = []
     for outcome, request in zip(built.targets, workspace.project.targets, strict=True):
         if outcome.target not in usable:
@@ -66,41 +47,90 @@ def verify(
             continue
         listener(Event(target=outcome.target, step="running"))
         try:
-            one = _verify_target(workspace, request.target, batches, expected, layer_check)
+            one = _verify_target(workspace, request.target, truths)
         except AnvilError as error:
-            lacks = all(d.code == _MISSING_TOOL for d in error.diagnostics)
             one = failed(outcome.target, error.diagnostics, error.exit_code)
-            if lacks:
+            if isinstance(error, NoTruthError) or all(
+                d.code == _MISSING_TOOL for d in error.diagnostics
+            ):
                 one = replace(one, status=NOT_CHECKED)
         except Exception as error:  # noqa: BLE001  a defect stops no other target
             one = failed(outcome.target, (defect(error),), ExitCode.FAILED)
         finally:
             listener(Event(target=outcome.target, step=""))
         outcomes.append(replace(one, diagnostics=(*outcome.diagnostics, *one.diagnostics)))
-    names = [inference.name for inference in inferences]
-    return Outcome(targets=tuple(outcomes), details={"inferences": names})
+    return Outcome(targets=tuple(outcomes), details={"inferences": truths.names})
 
 
-def reference_outputs(workspace: Workspace, batches: Sequence[tuple[bytes, ...]]) -> Outputs:
-    """The reference's [inference][output] tensors, from the cache where they are known."""
-    return reference(workspace, batches, layers=False).values
+class NoTruthError(AnvilError):
+    """There is no reference to compare with: what was built is not checked."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Truth:
+    """The standard inferences of one model and what the reference gives for them."""
+
+    batches: tuple[tuple[bytes, ...], ...]
+    expected: Outputs
+    layer_check: LayerCheck | None
+
+
+class _Truths:
+    """The truth for each model that was built; targets with the same one share it."""
+
+    def __init__(self, workspace: Workspace, listener: Listener, *, layers: bool) -> None:
+        self._workspace = workspace
+        self._listener = listener
+        self._layers = layers
+        self._known: dict[bytes, _Truth | NoTruthError] = {}
+        self.names: list[str] = []  # of the standard inferences
+
+    def of(self, built: BuiltTarget) -> _Truth:
+        """The truth for a built target's model. Raises NoTruthError."""
+        if built.model not in self._known:
+            self._listener(Event(target="", step="computing the reference"))
+            try:
+                self._known[built.model] = self._compute(built)
+            except AnvilError as error:
+                self._known[built.model] = NoTruthError(
+                    *error.diagnostics, exit_code=error.exit_code
+                )
+            finally:
+                self._listener(Event(target="", step=""))
+        truth = self._known[built.model]
+        if isinstance(truth, NoTruthError):
+            raise truth
+        return truth
+
+    def _compute(self, built: BuiltTarget) -> _Truth:
+        workspace = self._workspace
+        graph = import_tflite_model(built.model, workspace.model.file)
+        inferences = standard_inferences(graph)
+        self.names = [inference.name for inference in inferences]
+        batches = tuple(inference.inputs for inference in inferences)
+        return _Truth(
+            batches=batches,
+            expected=reference(workspace, built.model, batches, layers=False).values,
+            layer_check=(
+                LayerCheck(workspace, built.model, graph, batches) if self._layers else None
+            ),
+        )
 
 
 def _verify_target(
     workspace: Workspace,
     target: Target,
-    batches: Sequence[tuple[bytes, ...]],
-    expected: Outputs,
-    layer_check: LayerCheck | None,
+    truths: _Truths,
 ) -> TargetOutcome:
     folder = workspace.target_folder(target.name)
     built = read_built(folder, target.name)
+    truth = truths.of(built)
     n_symbols = None
     if target.build == "platformio":
         n_symbols = linked_library.check(folder, built.name, target.name)
-    result = run_batches(built, target, batches, cancellation=workspace.cancellation)
-    comparison = compare(expected=expected, found=result.outputs, ports=built.outputs)
-    layers = {} if layer_check is None else layer_check.check(target, result.outputs)
+    result = run_batches(built, target, truth.batches, cancellation=workspace.cancellation)
+    comparison = compare(expected=truth.expected, found=result.outputs, ports=built.outputs)
+    layers = {} if truth.layer_check is None else truth.layer_check.check(target, result.outputs)
     diagnostics = () if comparison.is_equal else (_difference(target.name, comparison),)
     if not diagnostics and layers.get("first_different_layer"):
         # The layers after it hid the difference from these inputs, and not from every input.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import TYPE_CHECKING
 from anvil.core.diagnostics import AnvilError, Diagnostic
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from anvil.cache.store import Store
     from anvil.core.target import Project
     from anvil.process import Cancellation
@@ -27,6 +30,38 @@ class Model:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What the command line says about planning; it stands above anvil.yaml."""
+
+    disabled_rewrites: frozenset[str] = frozenset()
+    order: tuple[str, ...] = ()  # criteria of core/decision.py; empty for anvil.yaml's
+
+
+def options(*, disabled_rewrites: Sequence[str] = (), optimize: str | None = None) -> Options:
+    """The options of a command line. Raises AnvilError for a rewrite that is not there."""
+    from anvil.core.decision import ORDERS
+    from anvil.plan.rewrites import NAMES
+
+    mistakes = []
+    for name in dict.fromkeys(disabled_rewrites):
+        if name not in NAMES:
+            near = difflib.get_close_matches(name, NAMES, n=1)
+            mistakes.append(
+                Diagnostic(
+                    code="cli.usage",
+                    message=f"--no-rewrite: there is no {name!r}; there is {', '.join(NAMES)}",
+                    hint=f"did you mean {near[0]!r}?" if near else "`anvil plan` lists them",
+                )
+            )
+    if mistakes:
+        raise AnvilError(*mistakes)
+    return Options(
+        disabled_rewrites=frozenset(disabled_rewrites),
+        order=() if optimize is None else tuple(ORDERS[optimize]),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Workspace:
     """What every stage after configuration needs."""
 
@@ -36,6 +71,12 @@ class Workspace:
     model: Model
     store: Store
     cancellation: Cancellation
+    options: Options = Options()
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """What the best choice is, by criteria in order."""
+        return self.options.order or self.project.optimize
 
     def target_folder(self, target: str) -> Path:
         """Where a target's artifacts go."""
@@ -84,8 +125,6 @@ def read_model(project: Project) -> Model:
 
 
 def _nearest(path: Path) -> str | None:
-    import difflib
-
     try:
         names = [entry.name for entry in path.parent.iterdir() if entry.is_file()]
     except OSError:

@@ -9,11 +9,13 @@ is taken, since each order looks at every quantity in the end.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from anvil.core.decision import Choice, Criterion, Decision, FailedCandidate
 from anvil.core.diagnostics import AnvilError
+from anvil.core.fit import Misfit
+from anvil.plan.costs import load_costs
 from anvil.plan.fit import misfits
 from anvil.plan.make import make_plan
 from anvil.plan.predict import predict
@@ -23,12 +25,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from anvil.core.candidate import Candidate
-    from anvil.core.fit import Misfit
     from anvil.core.graph import Graph
-    from anvil.core.plan import Variant
+    from anvil.core.plan import Plan, Variant
+    from anvil.core.prediction import Prediction
     from anvil.core.rewrite import Rewritten
     from anvil.core.target import Requirements, Target
     from anvil.ops.definition import OperatorDefinition
+    from anvil.plan.costs import CostTable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +47,7 @@ class Material:
     failed: tuple[FailedCandidate, ...]
     variants: Sequence[Variant]
     definitions: Mapping[str, OperatorDefinition]
+    profiles: Mapping[str, bytes]  # the files of targets/, for the cost tables
     disabled_rewrites: frozenset[str]
     rewritten: dict[tuple[str, frozenset[str]], Rewritten]
 
@@ -55,11 +59,12 @@ def choose(
 
     Raises AnvilError where no candidate could be planned at all, with every reason.
     """
+    costs = load_costs(material.profiles, target)
     choices: list[Choice] = []
     failed = list(material.failed)
     for candidate, graph in material.candidates:
         try:
-            choices += _choices_of(material, candidate, graph, target, requirements)
+            choices += _choices_of(material, candidate, graph, target, costs, requirements)
         except AnvilError as error:
             failed.append(FailedCandidate(name=candidate.name, diagnostics=error.diagnostics))
     if not choices:
@@ -68,13 +73,15 @@ def choose(
     return ordered(choices, failed, order)
 
 
-def reconsidered(decision: Decision, target: Target, requirements: Requirements) -> Decision:
+def reconsidered(decision: Decision, requirements: Requirements) -> Decision:
     """The decision under other requirements; nothing is planned again."""
     choices = [
-        _assessed(choice, misfits(choice.plan, choice.prediction, target, requirements,
-                                  choice.candidate.accuracy))
+        replace(
+            choice,
+            misfits=_misfits(choice.candidate, choice.plan, choice.prediction, requirements),
+        )
         for choice in decision.choices
-    ]  # fmt: skip
+    ]
     return ordered(choices, decision.failed, decision.order)
 
 
@@ -108,6 +115,7 @@ def _choices_of(
     candidate: Candidate,
     graph: Graph,
     target: Target,
+    costs: CostTable | None,
     requirements: Requirements,
 ) -> list[Choice]:
     def planned(disabled: frozenset[str], variation: str) -> Choice:
@@ -121,14 +129,15 @@ def _choices_of(
             model_sha256=candidate.sha256,
             candidate=candidate.name,
         )
-        prediction = predict(plan)
+        prediction = predict(plan, costs)
         return Choice(
             candidate=candidate,
             variation=variation,
+            disabled_rewrites=tuple(sorted(disabled)),
             rewritten=rewritten,
             plan=plan,
             prediction=prediction,
-            misfits=misfits(plan, prediction, target, requirements, candidate.accuracy),
+            misfits=_misfits(candidate, plan, prediction, requirements),
         )
 
     usual = planned(material.disabled_rewrites, "")
@@ -149,10 +158,23 @@ def _rewritten(
     return material.rewritten[key]
 
 
-def _assessed(choice: Choice, found: tuple[Misfit, ...]) -> Choice:
-    from dataclasses import replace
-
-    return replace(choice, misfits=found)
+def _misfits(
+    candidate: Candidate, plan: Plan, prediction: Prediction, requirements: Requirements
+) -> tuple[Misfit, ...]:
+    found = misfits(plan, requirements, prediction)
+    allowed = requirements.max_accuracy_drop
+    drop = None if candidate.accuracy is None else candidate.accuracy.drop
+    if candidate.accuracy is None or drop is None or allowed is None or drop <= allowed:
+        return found
+    lost = Misfit(
+        target=plan.target.name,
+        what="max_accuracy_drop",
+        subject=candidate.name,
+        value=drop,
+        limit=allowed,
+        unit=candidate.accuracy.metric,
+    )
+    return (*found, lost)
 
 
 def _quantity(choice: Choice, criterion: Criterion) -> float:

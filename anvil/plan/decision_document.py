@@ -53,6 +53,7 @@ def decision_sections(decision: Decision, candidates: Sequence[Candidate]) -> di
     return {
         "accuracy": None if chosen is None else accuracy_document(chosen.candidate.accuracy),
         "fidelity": None if chosen is None else fidelity_document(chosen.candidate.fidelity),
+        "disabled_rewrites": [] if chosen is None else list(chosen.disabled_rewrites),
         "rewrites": []
         if chosen is None
         else [
@@ -84,6 +85,8 @@ def sentences(decision: Decision) -> list[str]:
     fitting = [choice for choice in decision.choices if choice.fits]
     if chosen is None:
         lines.append("No choice meets every requirement.")
+    elif len(decision.choices) == 1:
+        lines.append(f"{chosen.label} is taken: it is the only choice.")
     elif len(fitting) == 1:
         lines.append(f"{chosen.label} is taken: nothing else fits.")
     else:
@@ -95,10 +98,10 @@ def sentences(decision: Decision) -> list[str]:
         lines += _of_quality(chosen)
     for choice in decision.choices:
         if not choice.fits:
-            reasons = "; ".join(misfit.sentence for misfit in choice.misfits)
+            reasons = "; ".join(misfit.diagnostic().message for misfit in choice.misfits)
             lines.append(f"{choice.label} is rejected: {reasons}.")
         elif choice is not chosen:
-            lines.append(f"{choice.label} fits, and comes after {chosen.label}.")  # type: ignore[union-attr]
+            lines.append(f"{choice.label} fits, and stands behind in that order.")
     lines += [f"{one.name} is not there: {_reason(one)}" for one in decision.failed]
     return lines
 
@@ -116,9 +119,11 @@ def _of_quality(chosen: Choice) -> list[str]:
         return [f"{text}."]
     if fidelity is not None and fidelity.signal_to_noise_db is not None:
         return [
-            f"Its outputs keep {fidelity.signal_to_noise_db:.1f} dB of signal to noise against "
-            f"the float model on {fidelity.inputs} inputs, which is not accuracy: evaluation "
-            "data would tell."
+            (
+                f"Its outputs keep {fidelity.signal_to_noise_db:.1f} dB of signal to noise against "
+                f"the float model on {fidelity.inputs} inputs, which is not accuracy: evaluation "
+                "data would tell."
+            )
         ]
     return []
 
@@ -151,7 +156,7 @@ def _misfit(misfit: Misfit) -> dict[str, Any]:
         "value": misfit.value,
         "limit": misfit.limit,
         "unit": misfit.unit,
-        "text": misfit.sentence,
+        "text": misfit.diagnostic().message,
     }
 
 

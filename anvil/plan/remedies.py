@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from anvil.core.diagnostics import AnvilError
 from anvil.plan.choose import choose, reconsidered
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from anvil.core.decision import Choice, Decision
+    from anvil.core.diagnostics import Diagnostic
     from anvil.core.fit import Misfit
     from anvil.core.target import Requirements, Target
     from anvil.plan.choose import Material
@@ -46,7 +47,7 @@ def remedies(
     """At most three ways, cheapest first; every one was planned and fits."""
     found = sorted(
         [
-            *_relaxed(decision, target, requirements),
+            *_relaxed(decision, requirements),
             *_undone(decision, material, target, requirements),
         ],
         key=lambda remedy: (remedy.cost, remedy.change),
@@ -57,25 +58,23 @@ def remedies(
     return tuple(found)
 
 
-def _relaxed(
-    decision: Decision, target: Target, requirements: Requirements
-) -> Iterator[Remedy]:
+def _relaxed(decision: Decision, requirements: Requirements) -> Iterator[Remedy]:
     """What each choice would need, where the user's requirements alone stand against it."""
     seen = set()
     for choice in decision.choices:
         if not choice.misfits or any(m.requirement is None for m in choice.misfits):
             continue
-        changes = {str(m.requirement): _rounded_up(m) for m in choice.misfits}
+        changes: dict[str, Any] = {str(m.requirement): _rounded_up(m) for m in choice.misfits}
         key = tuple(sorted(changes.items()))
         if key in seen:
             continue
         seen.add(key)
-        chosen = reconsidered(decision, target, replace(requirements, **changes)).chosen
+        chosen = reconsidered(decision, replace(requirements, **changes)).chosen
         if chosen is not None:
             yield Remedy(
                 cost=sum(m.excess for m in choice.misfits),
                 change=" and ".join(
-                    f"set {m.option} to {m.shown(changes[str(m.requirement)])}"
+                    f"set {m.what} to {_written(m, changes[str(m.requirement)])}"
                     for m in choice.misfits
                 ),
                 result=chosen,
@@ -86,9 +85,18 @@ def _rounded_up(misfit: Misfit) -> float:
     """The value as a limit that people write: whole KiB, three significant digits."""
     if misfit.unit == "B":
         return math.ceil(misfit.value / 1024) * 1024
-    step = 10 ** (math.floor(math.log10(misfit.value)) - 2)
+    if misfit.value <= 0:
+        return misfit.value
+    step = 10.0 ** (math.floor(math.log10(misfit.value)) - 2)
     # The sum of a step's multiples may end a hair below what is needed.
     return max(misfit.value, round(math.ceil(misfit.value / step) * step, 12))
+
+
+def _written(misfit: Misfit, limit: float) -> str:
+    """A limit as anvil.yaml has it."""
+    if misfit.unit == "B":
+        return f"{limit / 1024:.0f} KiB"
+    return f"{limit * 1000:.4g} ms" if misfit.unit == "s" else f"{limit:.4g}"
 
 
 def _undone(
@@ -98,9 +106,7 @@ def _undone(
         freed = replace(material, disabled_rewrites=material.disabled_rewrites - {name})
         chosen = _attempt(freed, target, requirements, decision)
         if chosen is not None:
-            yield Remedy(
-                cost=_UNDOING, change=f"leave --no-rewrite {name} out", result=chosen
-            )
+            yield Remedy(cost=_UNDOING, change=f"leave --no-rewrite {name} out", result=chosen)
 
 
 def _elsewhere(
@@ -124,3 +130,40 @@ def _attempt(
         return choose(material, target, requirements, decision.order).chosen
     except AnvilError:
         return None
+
+
+def nearest(decision: Decision, found: Sequence[Remedy]) -> tuple[Diagnostic, ...]:
+    """What is missing to the choice that comes nearest to fitting, and what would make it fit."""
+    closest = min(
+        decision.choices, key=lambda choice: sum(misfit.excess for misfit in choice.misfits)
+    )
+    hint = "nothing that was tried makes it fit: a smaller model is needed"
+    if found:
+        ways = [
+            f"({number}) {remedy.change}: {outcome(remedy.result)}"
+            for number, remedy in enumerate(found, start=1)
+        ]
+        hint = f"tried, and each would fit: {'; '.join(ways)}"
+    diagnostics = [misfit.diagnostic() for misfit in closest.misfits]
+    label = f" ({closest.label} comes nearest)" if len(decision.choices) > 1 else ""
+    return (
+        *(replace(one, message=one.message + label, hint=None) for one in diagnostics[:-1]),
+        replace(diagnostics[-1], message=diagnostics[-1].message + label, hint=hint),
+    )
+
+
+def outcome(choice: Choice) -> str:
+    """A choice's figures in a few words.
+
+    >>> outcome(choice)
+    'int8 with 14,212 B of RAM, 61,232 B of flash, 12.1 ms'
+    """
+    prediction = choice.prediction
+    figures = []
+    if prediction.ram_bytes is not None:
+        figures.append(f"{prediction.ram_bytes:,} B of RAM")
+    if prediction.flash_bytes is not None:
+        figures.append(f"{prediction.flash_bytes:,} B of flash")
+    if prediction.latency_s is not None:
+        figures.append(f"{prediction.latency_s * 1000:.3g} ms")
+    return f"{choice.label} with {', '.join(figures)}" if figures else choice.label

@@ -51,7 +51,7 @@ def test_everything_that_a_project_says() -> None:
     assert project.file == "work/p/anvil.yaml"
     assert project.model == "/models/digits.tflite"
     assert project.model_position == (3, 8)
-    assert project.optimize == "speed"
+    assert project.optimize == ("latency", "ram", "flash", "accuracy")
     assert project.data == DataFiles(
         calibration="work/p/data/c.npz",
         evaluation="work/p/../e.npz",
@@ -71,7 +71,7 @@ def test_everything_that_a_project_says() -> None:
 
 def test_what_a_project_need_not_say() -> None:
     project = load().project
-    assert (project.data, project.optimize) == (None, "balanced")
+    assert (project.data, project.optimize) == (None, ("product", "accuracy"))
     assert project.model == "models/digits.tflite"
     assert {request.requirements for request in project.targets} == {Requirements()}
 

@@ -11,14 +11,15 @@ from tests.support.programs import ROOT
 _PLAN_IN_PARALLEL = """
 import gc, sys, threading, time
 from pathlib import Path
-from anvil.pipeline.build import _Planner, read_sources
+from anvil.pipeline.build import read_sources
+from anvil.pipeline.planning import Planning
 from anvil.pipeline.load import load_workspace
 from anvil.process import Cancellation
 
 workspace = load_workspace(
     project=Path(), out=Path(sys.argv[1]), names=None, cancellation=Cancellation()
 ).workspace
-planner = _Planner(workspace, read_sources(workspace))
+planner = Planning(workspace, read_sources(workspace), print)
 plans = {}
 
 def plan_deep(request, frames):

@@ -1,0 +1,231 @@
+"""Stages 2 to 5 for the targets of one command: candidates, the choice, the rendered project.
+
+What does not depend on a target is done once: the model's candidates with their accuracy,
+their graphs, and the rewritten graphs.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from typing import TYPE_CHECKING, Any
+
+from anvil.core.candidate import Candidate
+from anvil.core.decision import Criterion, FailedCandidate
+from anvil.core.diagnostics import AnvilError, Diagnostic, ExitCode
+from anvil.core.target import Requirements
+from anvil.pipeline.events import Event
+from anvil.resources import contents
+
+if TYPE_CHECKING:
+    from anvil.core.decision import Decision
+    from anvil.core.graph import Graph
+    from anvil.core.plan import Plan
+    from anvil.core.target import Target, TargetRequest
+    from anvil.pipeline.build import Sources
+    from anvil.pipeline.events import Listener
+    from anvil.pipeline.workspace import Workspace
+    from anvil.plan.choose import Material
+
+PROJECT = "project/"
+PLAN_FILE = "plan.json"
+MODEL_FILE = "model.tflite"  # the candidate that was taken: what the reference runs
+
+
+class Planning:
+    """What `plan.json`, `model.tflite` and `project/` of each target are made from.
+
+    Targets come one after the other, whatever the number of threads. Python gains nothing
+    from planning in several, and in 3.11 ast.parse, which the predicates of kernels need,
+    may fail where a process's first calls come from two.
+    """
+
+    def __init__(self, workspace: Workspace, sources: Sources, listener: Listener) -> None:
+        self._workspace = workspace
+        self._sources = sources
+        self._listener = listener
+        self._lock = threading.Lock()
+        self._material: Material | AnvilError | None = None
+
+    def __call__(self, request: TargetRequest) -> dict[str, bytes]:
+        """Every file by path. Raises AnvilError; exit 3 where nothing fits."""
+        # Only a miss pays for NumPy and Jinja.
+        from anvil.plan.decision_document import decision_sections
+        from anvil.plan.document import plan_digest, plan_document
+
+        with self._lock:
+            material = self._restricted(request)
+            decision = self._decide(material, request)
+            if decision.chosen is None:
+                raise self._does_not_fit(decision, material, request)
+            chosen = decision.chosen
+            document = plan_document(chosen.plan, request.requirements)
+            document |= decision_sections(decision, [c for c, _ in material.candidates])
+            files = render_files(self._sources, chosen.plan, plan_digest(chosen.plan))
+            return files | {
+                PLAN_FILE: pretty(document),
+                MODEL_FILE: chosen.candidate.content,
+            }
+
+    # The choice.
+
+    def _decide(self, material: Material, request: TargetRequest) -> Decision:
+        from anvil.plan.choose import choose
+
+        order = tuple(Criterion(name) for name in self._workspace.order)
+        return choose(material, request.target, request.requirements, order)
+
+    def _does_not_fit(
+        self, decision: Decision, material: Material, request: TargetRequest
+    ) -> AnvilError:
+        from anvil.plan.remedies import nearest, remedies
+
+        self._listener(Event(target=request.target.name, step="looking for what would fit"))
+        found = remedies(
+            decision, material, request.target, request.requirements, self._other_targets(request)
+        )
+        return AnvilError(*nearest(decision, found), exit_code=ExitCode.DOES_NOT_FIT)
+
+    def _other_targets(self, request: TargetRequest) -> list[Target]:
+        """Every other profile that is right, those of the same kind of project first."""
+        from anvil.pipeline.load import all_targets
+
+        listed = all_targets(self._workspace.folder).listings
+        targets = [one.target for one in listed if one.target is not None]
+        own = request.target
+        return sorted(
+            (target for target in targets if target.name != own.name),
+            key=lambda target: (target.build != own.build, target.name),
+        )
+
+    # What the choice is made from.
+
+    def _restricted(self, request: TargetRequest) -> Material:
+        """The material with the target's candidates alone."""
+        from dataclasses import replace
+
+        material = self._all()
+        if not request.candidates:
+            return material
+        allowed = tuple(
+            (one, graph) for one, graph in material.candidates if one.name in request.candidates
+        )
+        if not allowed:
+            known = ", ".join(one.name for one, _ in material.candidates) or "none"
+            reasons = [d for one in material.failed for d in one.diagnostics]
+            raise AnvilError(
+                Diagnostic(
+                    code="plan.no-candidate",
+                    message=(
+                        f"{request.target.name}: candidates allows "
+                        f"{', '.join(request.candidates)}, and the model has {known}"
+                    ),
+                    hint="add one of them to `candidates`, or remove that key",
+                ),
+                *reasons,
+            )
+        return replace(material, candidates=allowed)
+
+    def _all(self) -> Material:
+        if self._material is None:
+            try:
+                self._material = make_material(self._workspace, self._sources, self._listener)
+            except AnvilError as error:
+                self._material = error
+        if isinstance(self._material, AnvilError):
+            raise self._material
+        return self._material
+
+
+def make_material(workspace: Workspace, sources: Sources, listener: Listener) -> Material:
+    """The model's candidates with their accuracy, imported. Raises AnvilError."""
+    from anvil.ops.registry import DEFINITIONS
+    from anvil.plan.choose import Material
+    from anvil.plan.kernel_registry import load_variants
+
+    candidates, failed = measured_candidates(workspace, listener)
+    usable: list[tuple[Candidate, Graph]] = []
+    for candidate in candidates:
+        try:
+            usable.append((candidate, import_tflite_model(candidate.content, workspace.model.file)))
+        except AnvilError as error:
+            failed.append(FailedCandidate(name=candidate.name, diagnostics=error.diagnostics))
+    if not usable:
+        reasons = [d for one in failed for d in one.diagnostics]
+        raise AnvilError(*dict.fromkeys(reasons))
+    return Material(
+        name=workspace.project.name,
+        candidates=tuple(usable),
+        failed=tuple(failed),
+        variants=load_variants(contents(sources.kernels)),
+        definitions=DEFINITIONS,
+        profiles=contents(sources.profiles),
+        disabled_rewrites=workspace.options.disabled_rewrites,
+        rewritten={},
+    )
+
+
+def measured_candidates(
+    workspace: Workspace, listener: Listener
+) -> tuple[list[Candidate], list[FailedCandidate]]:
+    """Stage 3."""
+    del listener
+    model = workspace.model
+    return [Candidate(name="int8", content=model.content, sha256=model.sha256)], []
+
+
+def import_tflite_model(content: bytes, file: str) -> Graph:
+    """Stage 2 for a .tflite file; `file` names the model in messages."""
+    from anvil.importers.tflite import import_tflite
+    from anvil.ops.registry import DEFINITIONS
+
+    return import_tflite(content, file, DEFINITIONS)
+
+
+def traced_files(
+    workspace: Workspace, sources: Sources, target: Target, graph: Graph
+) -> dict[str, bytes]:
+    """`project/` for a graph as it is, with nothing chosen: what `verify --layers` traces."""
+    from anvil.ops.registry import DEFINITIONS
+    from anvil.plan.document import plan_digest
+    from anvil.plan.fit import misfits
+    from anvil.plan.kernel_registry import load_variants
+    from anvil.plan.make import make_plan
+
+    plan = make_plan(
+        graph,
+        name=workspace.project.name,
+        target=target,
+        variants=load_variants(contents(sources.kernels)),
+        definitions=DEFINITIONS,
+        model_sha256=workspace.model.sha256,
+    )
+    wrong = misfits(plan, Requirements())
+    if wrong:
+        raise AnvilError(
+            *(misfit.diagnostic() for misfit in wrong), exit_code=ExitCode.DOES_NOT_FIT
+        )
+    return render_files(sources, plan, plan_digest(plan))
+
+
+def render_files(sources: Sources, plan: Plan, digest: str) -> dict[str, bytes]:
+    """Stage 5: every file of project/ by path."""
+    from anvil.render.cmake import render_cmake
+    from anvil.render.library import render_library
+    from anvil.render.platformio import render_platformio
+    from anvil.render.web import render_web
+
+    renderers = {"platformio": render_platformio, "cmake": render_cmake, "web": render_web}
+    templates = contents(sources.templates)
+    library = render_library(
+        plan, plan_digest=digest, kernels=contents(sources.kernels), templates=templates
+    )
+    files = renderers[plan.target.build](
+        plan, plan_digest=digest, library=library, templates=templates
+    )
+    return {f"{PROJECT}{path}": content for path, content in files.items()}
+
+
+def pretty(document: dict[str, Any]) -> bytes:
+    """JSON as people read it, the same bytes everywhere."""
+    return (json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()

@@ -1,0 +1,3 @@
+"""Exact rewrites of graphs."""
+
+NAMES: tuple[str, ...] = ()
