@@ -18,7 +18,7 @@ from anvil.build.tools import installed_version
 from anvil.cache.results import read_result, write_result
 from anvil.cache.store import VanishedError
 from anvil.core.action import Tree
-from anvil.core.diagnostics import AnvilError, ExitCode
+from anvil.core.diagnostics import AnvilError, Diagnostic, ExitCode, Severity
 from anvil.core.digest import key_of
 from anvil.package.install import MANIFEST, install, stale_files
 from anvil.package.manifest import manifest_document
@@ -290,6 +290,7 @@ def plan_documents(workspace: Workspace, listener: Listener) -> Outcome:
                     target=one.target.name,
                     status="planned",
                     exit_code=ExitCode.DONE,
+                    diagnostics=_warnings(document),
                     details={"plan": document},
                 )
             )
@@ -339,11 +340,20 @@ def _attempt(one: _TargetBuild) -> TargetOutcome:
 
 
 def _succeeded(one: _TargetBuild, status: str) -> TargetOutcome:
+    plan = healing(one.plan)
     return TargetOutcome(
         target=one.target.name,
         status=status,
         exit_code=ExitCode.DONE,
+        diagnostics=_warnings(plan),
         details={"folder": str(one.folder)},
+    )
+
+
+def _warnings(plan: dict[str, Any]) -> tuple[Diagnostic, ...]:
+    """What plan.json says that people should hear of whenever they build."""
+    return tuple(
+        Diagnostic(**(row | {"severity": Severity(row["severity"])})) for row in plan["warnings"]
     )
 
 

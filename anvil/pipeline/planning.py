@@ -52,6 +52,7 @@ class Planning:
         # Only a miss pays for NumPy and Jinja.
         from anvil.plan.decision_document import decision_sections
         from anvil.plan.document import plan_digest, plan_document
+        from anvil.plan.fit import unchecked
 
         with self._lock:
             material = self._restricted(request)
@@ -61,6 +62,11 @@ class Planning:
             chosen = decision.chosen
             document = plan_document(chosen.plan, request.requirements)
             document |= decision_sections(decision, [c for c, _ in material.candidates])
+            warnings = (
+                *material.warnings,
+                *unchecked(chosen.prediction, request.requirements),
+            )
+            document["warnings"] = [warning.as_json() for warning in warnings]
             files = render_files(self._sources, chosen.plan, plan_digest(chosen.plan))
             return files | {
                 PLAN_FILE: pretty(document),
@@ -72,6 +78,9 @@ class Planning:
     def _decide(self, material: Material, request: TargetRequest) -> Decision:
         from anvil.plan.choose import choose
 
+        needs_accuracy = request.requirements.max_accuracy_drop is not None
+        if needs_accuracy and not any(_has_drop(one) for one, _ in material.candidates):
+            raise AnvilError(_no_drop(self._workspace.model.file))
         order = tuple(Criterion(name) for name in self._workspace.order)
         return choose(material, request.target, request.requirements, order)
 
@@ -137,6 +146,23 @@ class Planning:
         return self._material
 
 
+def _has_drop(candidate: Candidate) -> bool:
+    return candidate.accuracy is not None and candidate.accuracy.drop is not None
+
+
+def _no_drop(model: str) -> Diagnostic:
+    return Diagnostic(
+        code="plan.no-reference",
+        message=(
+            "max_accuracy_drop cannot be checked: the model came quantized, and there is no "
+            "float model to compare it with"
+        ),
+        file=model,
+        path="requirements.max_accuracy_drop",
+        hint="name the float model in anvil.yaml, or remove the requirement",
+    )
+
+
 def make_material(workspace: Workspace, sources: Sources, listener: Listener) -> Material:
     """The model's candidates with their accuracy, imported. Raises AnvilError."""
     from anvil.ops.registry import DEFINITIONS
@@ -161,6 +187,7 @@ def make_material(workspace: Workspace, sources: Sources, listener: Listener) ->
         definitions=DEFINITIONS,
         profiles=contents(sources.profiles),
         disabled_rewrites=workspace.options.disabled_rewrites,
+        warnings=(),
         rewritten={},
     )
 

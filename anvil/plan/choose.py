@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from anvil.core.candidate import Candidate
+    from anvil.core.diagnostics import Diagnostic
     from anvil.core.graph import Graph
     from anvil.core.plan import Plan, Variant
     from anvil.core.prediction import Prediction
@@ -49,7 +50,15 @@ class Material:
     definitions: Mapping[str, OperatorDefinition]
     profiles: Mapping[str, bytes]  # the files of targets/, for the cost tables
     disabled_rewrites: frozenset[str]
+    warnings: tuple[Diagnostic, ...]  # that concern the candidates
     rewritten: dict[tuple[str, frozenset[str]], Rewritten]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Case:
+    target: Target
+    requirements: Requirements
+    costs: CostTable | None
 
 
 def choose(
@@ -59,12 +68,14 @@ def choose(
 
     Raises AnvilError where no candidate could be planned at all, with every reason.
     """
-    costs = load_costs(material.profiles, target)
+    case = _Case(
+        target=target, requirements=requirements, costs=load_costs(material.profiles, target)
+    )
     choices: list[Choice] = []
     failed = list(material.failed)
     for candidate, graph in material.candidates:
         try:
-            choices += _choices_of(material, candidate, graph, target, costs, requirements)
+            choices += _choices_of(material, candidate, graph, case)
         except AnvilError as error:
             failed.append(FailedCandidate(name=candidate.name, diagnostics=error.diagnostics))
     if not choices:
@@ -114,22 +125,20 @@ def _choices_of(
     material: Material,
     candidate: Candidate,
     graph: Graph,
-    target: Target,
-    costs: CostTable | None,
-    requirements: Requirements,
+    case: _Case,
 ) -> list[Choice]:
     def planned(disabled: frozenset[str], variation: str) -> Choice:
         rewritten = _rewritten(material, candidate, graph, disabled)
         plan = make_plan(
             rewritten.graph,
             name=material.name,
-            target=target,
+            target=case.target,
             variants=material.variants,
             definitions=material.definitions,
             model_sha256=candidate.sha256,
             candidate=candidate.name,
         )
-        prediction = predict(plan, costs)
+        prediction = predict(plan, case.costs)
         return Choice(
             candidate=candidate,
             variation=variation,
@@ -137,7 +146,7 @@ def _choices_of(
             rewritten=rewritten,
             plan=plan,
             prediction=prediction,
-            misfits=_misfits(candidate, plan, prediction, requirements),
+            misfits=_misfits(candidate, plan, prediction, case.requirements),
         )
 
     usual = planned(material.disabled_rewrites, "")

@@ -90,24 +90,17 @@ def _in_bytes(
     )
 
 
-def unchecked(requirements: Requirements, optimize: str) -> tuple[Diagnostic, ...]:
-    """A warning for each wish that this version of Anvil does nothing about."""
-    warnings = [
-        f"requirement {name} is not checked: nothing predicts it yet"
-        for name, value in (
-            ("max_latency", requirements.max_latency_s),
-            ("max_accuracy_drop", requirements.max_accuracy_drop),
-        )
-        if value is not None
-    ]
-    if optimize != "balanced":
-        warnings.append(f"optimize: {optimize} changes nothing: every kernel has one variant yet")
-    return tuple(
+def unchecked(prediction: Prediction, requirements: Requirements) -> tuple[Diagnostic, ...]:
+    """A warning for each requirement that nothing is known to check with."""
+    if requirements.max_latency_s is None or prediction.latency_s is not None:
+        return ()
+    kernels = ", ".join(prediction.unknown)
+    why = f"the cost table lacks {kernels}" if kernels else "there is no cost table for the core"
+    return (
         Diagnostic(
             code="fit.unchecked",
             severity=Severity.WARNING,
-            message=message,
-            hint="remove it, or leave it for a later version",
-        )
-        for message in warnings
+            message=f"requirement max_latency is not checked: {why}",
+            hint="measure it: `anvil run --stats` counts instructions, and `NAME --bench` time",
+        ),
     )

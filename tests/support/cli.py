@@ -65,3 +65,11 @@ def write_project(
         f"version: 1\nname: {name}\nmodel: {json.dumps(str(model))}\ntargets: {listed}\n"
     )
     return folder
+
+
+def forget_costs(project: Path, target_core: str) -> None:
+    """Give the project a cost table of another compiler: nothing is predicted with it."""
+    folder = project / "targets" / "costs"
+    folder.mkdir(parents=True)
+    text = "fitted: {package: other, version: '1', flags: none}\n"
+    (folder / f"{target_core}.zig.yaml").write_text(text)

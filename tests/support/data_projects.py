@@ -36,7 +36,7 @@ def workspace(folder: Path, *, cache: Path, model: bytes = b"", **data: Any) -> 
             model=str(folder / "model.tflite"),
             model_position=(3, 8),
             data=DataFiles(**data) if data else None,
-            optimize="balanced",
+            optimize=("product", "accuracy"),
             targets=(),
         ),
         folder=folder,

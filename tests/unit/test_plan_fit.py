@@ -16,6 +16,7 @@ from anvil.core.target import Region, Requirements
 from anvil.package.measure import measured_document, oversize
 from anvil.plan.document import plan_digest, plan_document
 from anvil.plan.fit import misfits, unchecked
+from anvil.plan.predict import predict
 from tests.support import projects
 from tests.support.graphs import small_network
 from tests.support.programs import ROOT
@@ -82,15 +83,13 @@ def test_a_system_without_fixed_memory_has_requirements_alone() -> None:
     check(misfits(desk, Requirements(max_ram_bytes=1)), "fit.ram", "max_ram allows 1 B")
 
 
-def test_wishes_without_effect_are_warned_of() -> None:
-    assert unchecked(_NOTHING, "balanced") == ()
-    wishes = Requirements(max_latency_s=1.0, max_accuracy_drop=0.1)
-    found = unchecked(wishes, "size")
-    assert {d.severity for d in found} == {Severity.WARNING}
-    for word, diagnostic in zip(
-        ["max_latency", "max_accuracy_drop", "optimize"], found, strict=True
-    ):
-        assert word in diagnostic.message
+def test_a_wish_that_nothing_is_known_of_is_warned_of() -> None:
+    unknown = predict(plan(), None)
+    assert unchecked(unknown, _NOTHING) == ()
+    (found,) = unchecked(unknown, Requirements(max_latency_s=1.0))
+    assert found.severity is Severity.WARNING
+    assert "max_latency" in found.message
+    assert unchecked(replace(unknown, latency_s=2.0), Requirements(max_latency_s=1.0)) == ()
 
 
 # plan.json.
