@@ -56,6 +56,16 @@ class Variant:
     when: str  # predicate over the call's parameters; empty for always
     scratch_bytes: str  # expression over the same names
     digest: str = ""  # SHA-256 of its C code, comments left out, as cost tables record it
+    traversal: str = ""  # a name of plan/overlap.py; empty: outputs lie apart from inputs
+    alignment_bytes: int = 1  # of inputs and outputs, beyond their element's own
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryStrategy:
+    """What the memory plan may do to make the arena smaller."""
+
+    overlap: bool = True  # outputs may lie over inputs that their kernel is the last to read
+    reorder: bool = True  # operators may run in another order than the model's
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,9 +111,15 @@ class Plan:
     calls: tuple[PlannedCall, ...]  # in execution order
     allocations: tuple[Allocation, ...]  # by tensor index; aliases share an offset
     arena_bytes: int
-    arena_lower_bound_bytes: int
+    arena_lower_bound_bytes: int  # no layout of these calls in any order tried is smaller
+    arena_proved_optimal: bool
     rejected: tuple[Rejection, ...]
     model_sha256: str
+
+    @property
+    def arena_gap(self) -> float:
+        """How much larger the arena is than its lower bound, as a part of the arena."""
+        return 1 - self.arena_lower_bound_bytes / self.arena_bytes
 
     def offset_of(self, tensor: int) -> int:
         """The arena offset of a computed tensor, in bytes."""

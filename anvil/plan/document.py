@@ -138,7 +138,8 @@ def plan_document(plan: Plan, requirements: Requirements) -> dict[str, Any]:
         "rewrites": [],
         "arena_bytes": plan.arena_bytes,
         "arena_lower_bound_bytes": plan.arena_lower_bound_bytes,
-        "arena_proved_optimal": plan.arena_bytes == plan.arena_lower_bound_bytes,
+        "arena_proved_optimal": plan.arena_proved_optimal,
+        "arena_gap": round(plan.arena_gap, 6),
         "ram_bytes": {
             "arena": plan.arena_bytes,
             "data": None,

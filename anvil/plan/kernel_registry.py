@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 from anvil.core.diagnostics import AnvilError, Diagnostic
 from anvil.core.plan import Variant
 from anvil.plan.kernel_digest import kernel_digest
+from anvil.plan.overlap import TRAVERSALS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _FILE_NAME = "kernels.yaml"
 _TEXT_FIELDS = ("symbol", "source", "dtype", "when", "scratch_bytes")
+_ALIGNMENTS = (1, 2, 4, 8, 16)  # the arena itself starts at 16
 
 
 def load_variants(kernels: Mapping[str, bytes]) -> tuple[Variant, ...]:
@@ -105,6 +107,8 @@ def _variants_of(path: str, kernels: Mapping[str, bytes]) -> tuple[list[Variant]
                     kernels[entry["source"]],
                     [kernels[header] for header in headers if header in kernels],
                 ),
+                traversal=entry.get("traversal", ""),
+                alignment_bytes=entry.get("alignment", 1),
             )
         )
     return found, wrong
@@ -124,4 +128,10 @@ def _problem_of(entry: Any, folder: str, kernels: Mapping[str, bytes]) -> str | 
         return f"`symbol` reads {prefix}<variant>__<isa>, found {entry['symbol']!r}"
     if entry["source"] not in kernels:
         return f"source {entry['source']!r} is not there; paths are relative to kernels/"
+    traversal = entry.get("traversal", TRAVERSALS[0])
+    if traversal not in TRAVERSALS:
+        return f"`traversal` is one of {', '.join(TRAVERSALS)}, or left out; found {traversal!r}"
+    alignment = entry.get("alignment", 1)
+    if alignment not in _ALIGNMENTS or isinstance(alignment, bool):
+        return f"`alignment` is one of 1, 2, 4, 8 and 16 bytes; found {alignment!r}"
     return None

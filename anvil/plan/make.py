@@ -6,8 +6,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from anvil.core.diagnostics import AnvilError, Diagnostic, ExitCode
-from anvil.core.plan import Plan, PlannedCall
-from anvil.plan.memory import plan_memory
+from anvil.core.plan import MemoryStrategy, Plan, PlannedCall
+from anvil.plan.memory import CallMemory, plan_memory
+from anvil.plan.overlap import smallest_distances
 from anvil.plan.select import Choice, select
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ def make_plan(
     definitions: Mapping[str, OperatorDefinition],
     model_sha256: str,
     candidate: str = "int8",
+    strategy: MemoryStrategy = MemoryStrategy(),  # noqa: B008  frozen
 ) -> Plan:
     """Lower every operator, choose its kernels and lay out the arena.
 
@@ -40,13 +42,8 @@ def make_plan(
         for op in graph.ops
         for call in definitions[op.kind].lower(op, graph)
     ]
-    choices = _choose(lowered, variants, target)
-    layout = plan_memory(
-        graph,
-        [call for _, call in lowered],
-        [choice.scratch_bytes for choice in choices],
-        aliases,
-    )
+    choices, memory = _choose(lowered, variants, target, graph)
+    layout = plan_memory(graph, memory, aliases, strategy)
     return Plan(
         name=name,
         target=target,
@@ -68,6 +65,7 @@ def make_plan(
         allocations=layout.allocations,
         arena_bytes=layout.arena_bytes,
         arena_lower_bound_bytes=layout.lower_bound_bytes,
+        arena_proved_optimal=layout.arena_bytes == layout.lower_bound_bytes,
         rejected=tuple(rejection for choice in choices for rejection in choice.rejected),
         model_sha256=model_sha256,
     )
@@ -99,26 +97,41 @@ def _refuse_constant_outputs(graph: Graph, aliases: Mapping[int, int]) -> None:
 
 
 def _choose(
-    lowered: Sequence[tuple[Op, KernelCall]], variants: Sequence[Variant], target: Target
-) -> list[Choice]:
+    lowered: Sequence[tuple[Op, KernelCall]],
+    variants: Sequence[Variant],
+    target: Target,
+    graph: Graph,
+) -> tuple[list[Choice], list[CallMemory]]:
     features = frozenset(target.core.features)
     choices: list[Choice] = []
+    memory: list[CallMemory] = []
     mistakes: list[Diagnostic] = []
     for op, call in lowered:
         try:
             choice = select(call, op.index, variants, features)
+            if not isinstance(choice, str):
+                choices.append(choice)
+                memory.append(_memory_of(call, choice, graph))
+                continue
         except ValueError as error:
             choice = str(error)
-        if isinstance(choice, str):
-            mistakes.append(
-                Diagnostic(
-                    code="plan.no-kernel",
-                    message=f"op {op.index} {op.kind} on {target.name}: {choice}",
-                    file=f"kernels/{call.op}/kernels.yaml",
-                )
+        mistakes.append(
+            Diagnostic(
+                code="plan.no-kernel",
+                message=f"op {op.index} {op.kind} on {target.name}: {choice}",
+                file=f"kernels/{call.op}/kernels.yaml",
             )
-        else:
-            choices.append(choice)
+        )
     if mistakes:
         raise AnvilError(*mistakes, exit_code=ExitCode.BAD_INPUT)
-    return choices
+    return choices, memory
+
+
+def _memory_of(call: KernelCall, choice: Choice, graph: Graph) -> CallMemory:
+    return CallMemory(
+        inputs=call.inputs,
+        outputs=call.outputs,
+        scratch_bytes=choice.scratch_bytes,
+        alignment_bytes=choice.variant.alignment_bytes,
+        distances=tuple(smallest_distances(choice.variant.traversal, call, graph.tensors).items()),
+    )

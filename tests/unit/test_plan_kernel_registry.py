@@ -39,6 +39,12 @@ def test_a_variant_is_read() -> None:
     (variant,) = load_variants(kernels())
     assert (variant.op, variant.dtype, variant.name) == ("add", "int8", "direct__scalar")
     assert variant.headers == ("add/add.h",)
+    assert (variant.traversal, variant.alignment_bytes) == ("", 1)
+
+
+def test_a_traversal_and_an_alignment_are_read() -> None:
+    (variant,) = load_variants(kernels(f"{_YAML}    traversal: broadcast\n    alignment: 8\n"))
+    assert (variant.traversal, variant.alignment_bytes) == ("broadcast", 8)
 
 
 def test_the_order_of_the_file_is_kept_and_folders_are_sorted() -> None:
@@ -71,6 +77,11 @@ def test_one_symbol_twice_is_refused() -> None:
         ("dtype: int8", "dtype: 8", "`dtype` is text, found 8"),
         ('when: ""', "when:", "`when` is text, found None"),
         ("requires: []", "requires: [1]", "`requires` is a list of ISA features"),
+        ("requires: []", "traversal: rows\n    requires: [1]", "`requires` is a list"),
+        ("requires: []", "requires: []\n    traversal: row", "found 'row'"),
+        ("requires: []", "requires: []\n    traversal: [rows]", "found ['rows']"),
+        ("requires: []", "requires: []\n    alignment: 3", "`alignment` is one of 1, 2, 4"),
+        ("requires: []", "requires: []\n    alignment: true", "found True"),
         ("anvil_add_int8_direct__scalar", "add_int8", "anvil_add_int8_<variant>__<isa>"),
         ("anvil_add_int8_direct__scalar", "anvil_add_int8_direct", "<variant>__<isa>"),
         ("variants:", "variants: [", "not YAML"),

@@ -1,0 +1,95 @@
+"""The question that the memory plan asks: blocks with lives, and how far apart they lie."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """Memory that is needed from the first to the last call, both included."""
+
+    size_bytes: int
+    alignment_bytes: int
+    first_use: int
+    last_use: int
+
+    def meets(self, other: Block) -> bool:
+        """Whether both are needed at some time."""
+        return self.first_use <= other.last_use and other.first_use <= self.last_use
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Overlap:
+    """Block `output` may start anywhere up to `distance_bytes` below block `source`."""
+
+    output: int
+    source: int
+    distance_bytes: int  # negative: it may start above, by so much
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Pair:
+    """Two blocks that meet: either stands above the other, and by how much at least."""
+
+    first: int
+    second: int
+    up_bytes: int  # `second` starts at least so far above `first`, or
+    down_bytes: int  # `first` starts at least so far above `second`
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """Where the blocks lie."""
+
+    offsets: tuple[int, ...]  # bytes, by block
+    arena_bytes: int
+    lower_bound_bytes: int  # of every layout of these blocks
+
+    @property
+    def is_proved_optimal(self) -> bool:
+        """Whether no layout of these blocks is smaller."""
+        return self.arena_bytes == self.lower_bound_bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blocks:
+    """Blocks, and which of them may overlap while both are needed."""
+
+    blocks: tuple[Block, ...]
+    overlaps: tuple[Overlap, ...]
+
+    def __post_init__(self) -> None:
+        for overlap in self.overlaps:
+            output, source = self.blocks[overlap.output], self.blocks[overlap.source]
+            if source.last_use != output.first_use:
+                msg = f"{overlap}: {source} does not end where {output} begins"
+                raise ValueError(msg)
+
+    def pairs(self) -> tuple[Pair, ...]:
+        """Every pair of blocks that meet and may not lie anywhere."""
+        distances = {
+            (overlap.output, overlap.source): overlap.distance_bytes for overlap in self.overlaps
+        }
+        found = []
+        for second, block in enumerate(self.blocks):
+            for first, other in enumerate(self.blocks[:second]):
+                if not block.meets(other):
+                    continue
+                # Further down than its own size, the lower of two is clear of the other.
+                up = min(other.size_bytes, distances.get((first, second), other.size_bytes))
+                down = min(block.size_bytes, distances.get((second, first), block.size_bytes))
+                if up + down > 1:
+                    found.append(Pair(first=first, second=second, up_bytes=up, down_bytes=down))
+        return tuple(found)
+
+    def arena_bytes(self, offsets: Sequence[int]) -> int:
+        """Where the last block ends."""
+        return max(
+            (offset + b.size_bytes for offset, b in zip(offsets, self.blocks, strict=True)),
+            default=0,
+        )

@@ -1,0 +1,81 @@
+"""Layouts found fast: blocks put one after the other at the lowest offset that is free."""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from anvil.plan.layout import Blocks, Pair
+
+_N_TRIALS = 300
+_SEED = 1
+
+
+def place(blocks: Blocks, pairs: Sequence[Pair], enough_bytes: int) -> tuple[int, ...]:
+    """The best of several layouts, by block; stops at one of `enough_bytes`.
+
+    The orders tried are the largest first and the last or first needed first, then random
+    changes to the best one, which bring forward what lies at the top. The same blocks always
+    give the same layout.
+    """
+    neighbours = _neighbours(pairs)
+    numbers = range(len(blocks.blocks))
+    orders = (
+        sorted(numbers, key=lambda n: (-blocks.blocks[n].size_bytes, n)),
+        sorted(numbers, key=lambda n: (-blocks.blocks[n].last_use, n)),
+        sorted(numbers, key=lambda n: (blocks.blocks[n].first_use, n)),
+    )
+    best: tuple[int, list[int], tuple[int, ...]] | None = None
+    for order in orders:
+        offsets = _first_fit(blocks, neighbours, order)
+        size = blocks.arena_bytes(offsets)
+        if best is None or size < best[0]:
+            best = (size, order, offsets)
+    assert best is not None
+    rng = random.Random(_SEED)  # noqa: S311  a search, not a secret
+    for _ in range(_N_TRIALS):
+        size, order, offsets = best
+        if size <= enough_bytes:
+            break
+        changed = list(order)
+        top = [n for n in numbers if offsets[n] + blocks.blocks[n].size_bytes == size]
+        moved = rng.choice(top) if rng.random() < 0.5 else rng.choice(numbers)
+        changed.remove(moved)
+        changed.insert(rng.randrange(len(order)), moved)
+        offsets = _first_fit(blocks, neighbours, changed)
+        # Equal is taken too, to get off a plateau.
+        if blocks.arena_bytes(offsets) <= size:
+            best = (blocks.arena_bytes(offsets), changed, offsets)
+    return best[2]
+
+
+def _neighbours(pairs: Iterable[Pair]) -> dict[int, list[tuple[int, int, int]]]:
+    """For each block the others it meets: how far they stand above it, or it above them."""
+    found: dict[int, list[tuple[int, int, int]]] = defaultdict(list)
+    for pair in pairs:
+        found[pair.first].append((pair.second, pair.up_bytes, pair.down_bytes))
+        found[pair.second].append((pair.first, pair.down_bytes, pair.up_bytes))
+    return found
+
+
+def _first_fit(
+    blocks: Blocks, neighbours: dict[int, list[tuple[int, int, int]]], order: Sequence[int]
+) -> tuple[int, ...]:
+    offsets: dict[int, int] = {}
+    for number in order:
+        alignment = blocks.blocks[number].alignment_bytes
+        taken = sorted(
+            (offsets[other] - below, offsets[other] + above)
+            for other, below, above in neighbours[number]
+            if other in offsets
+        )
+        offset = 0
+        for start, end in taken:  # free are offsets up to `start` and from `end`
+            if start < offset < end:
+                offset = -(-end // alignment) * alignment
+        offsets[number] = offset
+    return tuple(offsets[number] for number in range(len(order)))

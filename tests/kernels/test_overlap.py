@@ -1,0 +1,105 @@
+"""A kernel is right as near to its input as plan/overlap.py says, and one element nearer wrong."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import random
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from anvil.ops.registry import DEFINITIONS
+from anvil.plan.kernel_registry import load_variants
+from anvil.plan.overlap import smallest_distances
+from anvil.plan.select import evaluate
+from tests.support.kernel_harness import PLATFORMS, Case, core_features, kernel_files
+from tests.support.overlap_program import OverlapCheck, run_checks
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from anvil.core.plan import KernelCall, Variant
+    from anvil.core.tensor import Tensor
+
+FEATURES = core_features(PLATFORMS[0].core)
+VARIANTS = [
+    variant
+    for variant in load_variants(kernel_files())
+    if variant.traversal and FEATURES.issuperset(variant.requires)
+]
+_LARGEST = 20_000  # bytes of a tensor
+_MOST_CASES = 60  # per variant
+
+
+@functools.cache
+def calls() -> tuple[tuple[str, KernelCall, tuple[Tensor, ...]], ...]:
+    """Every call that the operators' own tests make, and those with other windows."""
+    found = []
+    for file in sorted(Path(__file__).parent.glob("test_*.py")):
+        module = importlib.import_module(f"tests.kernels.{file.stem}")
+        for case in getattr(module, "CASES", ()):
+            assert isinstance(case, Case)
+            for call in DEFINITIONS[case.op.kind].lower(case.op, case.graph):
+                found.append((case.name, call, case.graph.tensors))
+                if "pad_top" in dict(call.parameters):
+                    found.append(other_windows(case.name, call, case.graph.tensors))
+    return tuple(found)
+
+
+def other_windows(
+    name: str, call: KernelCall, tensors: tuple[Tensor, ...]
+) -> tuple[str, KernelCall, tuple[Tensor, ...]]:
+    """The same filter over a larger image with any stride and any padding within its reach."""
+    rng = random.Random(name)
+    fields = dict(call.parameters)
+    for axis, padding in (("h", "pad_top"), ("w", "pad_left")):
+        reach = (int(fields[f"filter_{axis}"]) - 1) * int(fields.get(f"dilation_{axis}", 1))
+        extent, stride = rng.randrange(1, 12), rng.randrange(1, 4)
+        before = rng.randrange(reach + 1)
+        if "dilation_h" not in fields:  # a pool divides by the pixels that it finds
+            before = min(before, extent - 1)
+        fields[f"input_{axis}"], fields[f"stride_{axis}"], fields[padding] = extent, stride, before
+        fields[f"output_{axis}"] = rng.randrange((extent - 1 + before) // stride + 1) + 1
+    resized = list(tensors)
+    for index, end in ((call.inputs[0], "input"), (call.outputs[0], "output")):
+        batches, _, _, channels = tensors[index].shape
+        shape = (batches, int(fields[f"{end}_h"]), int(fields[f"{end}_w"]), channels)
+        resized[index] = replace(tensors[index], shape=shape)
+    changed = replace(call, parameters=tuple(fields.items()))
+    return f"{name} with other windows", changed, tuple(resized)
+
+
+def checks_of(variant: Variant) -> Iterator[OverlapCheck]:
+    for name, call, tensors in calls():
+        if (call.op, call.dtype) != (variant.op, variant.dtype) or len(call.outputs) != 1:
+            continue
+        if variant.when and not evaluate(variant.when, call):
+            continue
+        if max(tensors[i].n_bytes for i in (*call.inputs, *call.outputs)) > _LARGEST:
+            continue
+        for over, distance in smallest_distances(variant.traversal, call, tensors).items():
+            yield OverlapCheck(
+                name=name,
+                call=call,
+                variant=variant,
+                scratch_bytes=int(evaluate(variant.scratch_bytes, call)),
+                tensors=tensors,
+                over=over,
+                distance_bytes=distance,
+            )
+
+
+@pytest.mark.parametrize("variant", VARIANTS, ids=lambda v: v.symbol)
+def test_the_distance_is_the_smallest(variant: Variant, tmp_path: Path) -> None:
+    found = list(checks_of(variant))
+    checks = random.Random(1).sample(found, min(len(found), _MOST_CASES))
+    assert checks, "no case overlaps"
+    results = list(zip(checks, run_checks(checks, tmp_path), strict=True))
+    wrong = [(c.name, c.over, c.distance_bytes) for c, (is_right, _) in results if not is_right]
+    assert wrong == []
+    # Where the output is one value, or saturates, it can be right by chance.
+    nearer = [is_right for c, (_, is_right) in results if c.distance_bytes > -c.source.n_bytes]
+    assert nearer.count(False) >= len(nearer) / 4
