@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import random
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from anvil.plan.layout import Blocks, Pair
 
 _N_TRIALS = 300
-_SEED = 1
 
 
 def place(blocks: Blocks, pairs: Sequence[Pair], enough_bytes: int) -> tuple[int, ...]:
@@ -36,21 +34,30 @@ def place(blocks: Blocks, pairs: Sequence[Pair], enough_bytes: int) -> tuple[int
         if best is None or size < best[0]:
             best = (size, order, offsets)
     assert best is not None
-    rng = random.Random(_SEED)  # noqa: S311  a search, not a secret
+    drawn = _draws()
     for _ in range(_N_TRIALS):
         size, order, offsets = best
         if size <= enough_bytes:
             break
         changed = list(order)
         top = [n for n in numbers if offsets[n] + blocks.blocks[n].size_bytes == size]
-        moved = rng.choice(top) if rng.random() < 0.5 else rng.choice(numbers)
+        movable = top if next(drawn) % 2 else numbers
+        moved = movable[next(drawn) % len(movable)]
         changed.remove(moved)
-        changed.insert(rng.randrange(len(order)), moved)
+        changed.insert(next(drawn) % len(order), moved)
         offsets = _first_fit(blocks, neighbours, changed)
         # Equal is taken too, to get off a plateau.
         if blocks.arena_bytes(offsets) <= size:
             best = (blocks.arena_bytes(offsets), changed, offsets)
     return best[2]
+
+
+def _draws() -> Iterator[int]:
+    """Numbers without a pattern, the same on every machine and with every Python."""
+    state = 1
+    while True:
+        state = (state * 1664525 + 1013904223) % 2**32
+        yield state >> 16  # the low bits repeat soon
 
 
 def _neighbours(pairs: Iterable[Pair]) -> dict[int, list[tuple[int, int, int]]]:

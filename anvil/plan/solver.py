@@ -10,8 +10,8 @@ if TYPE_CHECKING:
 
     from anvil.plan.layout import Blocks, Pair
 
-# Of the solver's own count of its work, which is the same on every machine: about a second.
-_MOST_WORK = 1.0
+# Of the solver's own count of its work, the same on every machine: tenths of a second.
+_MOST_WORK = 0.1
 
 
 def solve(
