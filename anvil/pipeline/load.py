@@ -12,7 +12,7 @@ from anvil.config.profiles import SourceFile, load_targets
 from anvil.config.project import load_project
 from anvil.config.schemas import Schemas
 from anvil.core.diagnostics import AnvilError, Diagnostic, ExitCode
-from anvil.core.digest import canonical_json, digest_of, key_of
+from anvil.core.digest import digest_of, key_of
 from anvil.pipeline.events import TargetOutcome, failed
 from anvil.pipeline.workspace import Options, Workspace, read_model
 from anvil.resources import built_in, code_digest, contents, read_folder
@@ -91,7 +91,9 @@ def _load_project(store: Store, project: Path, names: Sequence[str] | None) -> L
         source, roots=_roots(project), schemas=_schemas(), targets=names, memo=memo
     )
     if loaded.memo != memo:
-        node = store.put_tree({_MEMO_FILE: canonical_json(loaded.memo)}, frozenset())
+        # In the order of the file, which is the order of its targets.
+        memo_file = json.dumps(loaded.memo).encode()
+        node = store.put_tree({_MEMO_FILE: memo_file}, frozenset())
         write_result(store, key, node)
     return loaded
 

@@ -13,7 +13,10 @@ function select(index, focus) {
     tab.tabIndex = current ? 0 : -1;
     panels[number].classList.toggle("current", current);
   });
-  if (focus) tabs[index].focus();
+  if (focus) {
+    history.replaceState(null, "", `#${panels[index].id}`);
+    tabs[index].focus();
+  }
 }
 
 function selectByAddress() {
@@ -28,7 +31,6 @@ tabs.forEach((tab, index) => {
   panels[index].setAttribute("role", "tabpanel");
   tab.addEventListener("click", (event) => {
     event.preventDefault();
-    history.replaceState(null, "", tab.getAttribute("href"));
     select(index, true);
   });
   tab.addEventListener("keydown", (event) => {
@@ -39,10 +41,14 @@ tabs.forEach((tab, index) => {
     select(end ?? (index + step + tabs.length) % tabs.length, true);
   });
 });
-addEventListener("hashchange", () => {
-  selectByAddress();
-  document.getElementById("targets").scrollIntoView();
-});
+for (const link of document.querySelectorAll(".comparison a")) {
+  link.addEventListener("click", (event) => {
+    event.preventDefault();
+    select(panels.findIndex((panel) => `#${panel.id}` === link.getAttribute("href")), true);
+    document.getElementById("targets").scrollIntoView();
+  });
+}
+addEventListener("hashchange", selectByAddress);
 document.documentElement.classList.add("scripted");
 selectByAddress();
 
@@ -87,7 +93,12 @@ for (const chart of document.querySelectorAll(".chart")) {
     next.focus();
   });
 }
-addEventListener("scroll", hide, { passive: true });
+// Focus may scroll to a mark, whose tip then goes along.
+addEventListener(
+  "scroll",
+  () => (document.activeElement?.matches(".mark") ? show(document.activeElement) : hide()),
+  { passive: true },
+);
 
 // The plot of choices at other axes: every position is in the data.
 

@@ -4,11 +4,29 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.support.cli import anvil
-from tests.support.programs import ROOT
+from tests.support.programs import ROOT, require_program
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from selenium.webdriver.chrome.webdriver import WebDriver
+
+_FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--window-size=1100,1000",
+)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -33,3 +51,26 @@ def built_example(tmp_path_factory: pytest.TempPathFactory, cache_folder: Path) 
 def built_browser(built_example: Path) -> Path:
     """Its page."""
     return built_example / "browser"
+
+
+@pytest.fixture(scope="module")
+def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebDriver]:
+    """A headless Chromium, with what its console gets; the test is left out without one."""
+    # Most end-to-end tests need no browser.
+    from selenium import webdriver  # noqa: PLC0415
+    from selenium.webdriver.chrome.service import Service  # noqa: PLC0415
+
+    chromium = require_program("chromium")
+    service = Service(str(require_program("chromedriver")))
+    options = webdriver.ChromeOptions()
+    options.binary_location = str(chromium)
+    for flag in (*_FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    # selenium gives Chromium these by their names, and asks nobody for a driver.
+    chrome = webdriver.Chrome(options=options, service=service)
+    try:
+        yield chrome
+    finally:
+        chrome.quit()
+        service.stop()

@@ -15,14 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from selenium import webdriver
-from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
 from tests.support import digit_strokes
-from tests.support.programs import ROOT, require_program
+from tests.support.programs import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,36 +32,7 @@ if TYPE_CHECKING:
 N_IMAGES = 100
 _WAIT_S = 30
 _POLL_S = 0.02
-_FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--window-size=1100,1000",
-)
 NO_ANSWER = "\N{EN DASH}"
-
-
-@pytest.fixture(scope="module")
-def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebDriver]:
-    chromium = require_program("chromium")
-    service = Service(str(require_program("chromedriver")))
-    options = webdriver.ChromeOptions()
-    options.binary_location = str(chromium)
-    for flag in (*_FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    # selenium gives Chromium these by their names, and asks nobody for a driver.
-    chrome = webdriver.Chrome(options=options, service=service)
-    try:
-        yield chrome
-    finally:
-        chrome.quit()
-        service.stop()
 
 
 @contextmanager
