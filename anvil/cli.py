@@ -99,6 +99,7 @@ def _build(arguments: argparse.Namespace) -> Outcome:
     # Each command imports its own stages.
     from anvil.pipeline.build import build
     from anvil.pipeline.load import out_folder
+    from anvil.pipeline.watched import watched_paths
 
     def key() -> str | None:
         if not warm.is_plain(arguments):
@@ -107,12 +108,20 @@ def _build(arguments: argparse.Namespace) -> Outcome:
         return warm.inputs_key(arguments.project, out, arguments.target)
 
     before = key()
-    built, outcome = _with_workspace(arguments, build)
+    states = None
+
+    def work(workspace: Workspace, listener: Listener, n_jobs: int) -> Outcome:
+        nonlocal states
+        states = warm.states_of(watched_paths(workspace))
+        return build(workspace, listener, n_jobs)
+
+    built, outcome = _with_workspace(arguments, work)
     is_clean = not _all_diagnostics(outcome) and outcome.exit_code is ExitCode.DONE
     # Inputs that changed meanwhile may or may not be in what was built.
-    if is_clean and before is not None and before == key():
+    is_steady = before == key() and states == warm.states_of(watched_paths(built))
+    if is_clean and before is not None and states is not None and is_steady:
         names = [target.target for target in outcome.targets]
-        warm.remember(str(built.out), before, built.model.file, built.model.sha256, names)
+        warm.remember(str(built.out), before, states, names)
     return outcome
 
 

@@ -19,11 +19,12 @@ from typing import Any
 
 from anvil.data import DATA_ROOT, PACKAGE, digests_below
 
-RECORD_FORMAT = 1
+RECORD_FORMAT = 2
 _FOLDER = ".anvil"
 _N_RECORDS = 8  # one for each list of targets that is asked for in turn
 _DATA_FOLDERS = ("kernels", "templates", "targets", "schemas")
-_PROJECT_FOLDERS = ("kernels", "targets")
+_PROJECT_FOLDERS = ("kernels", "targets", "quantized")
+_LARGE_BYTES = 16 << 20
 
 
 def is_plain(arguments: Any) -> bool:  # noqa: ANN401  argparse's namespace
@@ -32,11 +33,11 @@ def is_plain(arguments: Any) -> bool:  # noqa: ANN401  argparse's namespace
 
 
 def inputs_key(project: str, out: str, targets: tuple[str, ...] | None) -> str | None:
-    """A digest of all that a build of `targets` depends on but the model; None without one.
+    """A digest of what a build of `targets` depends on but model and data; None without one.
 
-    Anvil's own code and data, anvil.yaml, and the project's kernels/ and targets/ enter it,
-    by content. The model's path stands in anvil.yaml, so the record has the model's digest.
-    Where project and output lie enters it too: the record of a copied folder is not believed.
+    Anvil's own code and data, anvil.yaml, and the project's kernels/, targets/ and quantized/
+    enter it, by content. Where the model and the data lie stands in anvil.yaml, so the record
+    itself has their states. Where project and output lie enters it too: the record of a copied folder is not believed.
     So does when a package was last installed, removed or replaced beside this Python.
     """
     try:
@@ -59,15 +60,47 @@ def warm_targets(out: str, key: str) -> list[str] | None:
     try:
         with open(_record_path(out, key), "rb") as file:
             record = json.load(file)
-        files = [record["model"], *record["files"]]
-        is_whole = record["key"] == key and all(_holds(*row) for row in files)
+        is_whole = (
+            record["key"] == key
+            and all(_holds(*row) for row in record["files"])
+            and all(state_of(path) == state for path, state in record["inputs"])
+        )
         return list(record["targets"]) if is_whole else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
-def remember(out: str, key: str, model: str, model_sha256: str, targets: list[str]) -> None:
-    """Write the record of a build that ended well; not being able to is no failure."""
+def state_of(path: str) -> list[object]:
+    """What a model or data lies at `path`: a file's SHA-256, and of a folder those of all in it.
+
+    A large file is known by its size, times and inode, as Git knows its index: hashing it
+    would take longer than the build that is spared. OSError where it cannot be read.
+    """
+    stat = os.stat(path)
+    if os.path.isdir(path):
+        names = sorted(entry.name for entry in os.scandir(path))
+        return [[name, state_of(os.path.join(path, name))] for name in names]
+    if stat.st_size > _LARGE_BYTES:
+        return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
+    with open(path, "rb") as file:
+        return [_sha256(file.read())]
+
+
+def states_of(paths: list[str]) -> list[tuple[str, list[object]]] | None:
+    """The state of each path, made absolute; None where one cannot be read."""
+    try:
+        return [(os.path.abspath(path), state_of(path)) for path in paths]
+    except OSError:
+        return None
+
+
+def remember(
+    out: str, key: str, inputs: list[tuple[str, list[object]]], targets: list[str]
+) -> None:
+    """Write the record of a build that ended well; not being able to is no failure.
+
+    inputs: what `states_of` gave for the model and the data before they were read.
+    """
     with contextlib.suppress(OSError, ValueError, KeyError):
         files = []
         for target in targets:
@@ -84,8 +117,7 @@ def remember(out: str, key: str, model: str, model_sha256: str, targets: list[st
                 ]
                 for row in json.loads(content)["files"]
             ]
-        model_row = [os.path.abspath(model), model_sha256, False]
-        record = {"key": key, "model": model_row, "targets": targets, "files": files}
+        record = {"key": key, "inputs": inputs, "targets": targets, "files": files}
         path = _record_path(out, key)
         os.makedirs(os.path.dirname(path), exist_ok=True)
         temporary = f"{path}.{os.getpid()}"

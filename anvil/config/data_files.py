@@ -5,13 +5,12 @@ from __future__ import annotations
 import posixpath
 from typing import TYPE_CHECKING
 
+from anvil.core.candidate import OWN_METRICS
 from anvil.core.target import DataFiles
 
 if TYPE_CHECKING:
     from anvil.config.document import Document
     from anvil.config.reader import Reader
-
-_OWN_METRICS = ("top1", "auc", "auc:reconstruction", "mse")
 
 
 def data_files(reader: Reader, document: Document, folder: str) -> DataFiles:
@@ -71,7 +70,7 @@ def _check_data(reader: Reader, data: DataFiles) -> None:
             ("data", "evaluation"),
             "config.missing-key",
             "evaluation data is given, and nothing says how accuracy is measured on it",
-            f"add `metric:`, one of {', '.join(_OWN_METRICS)} or module:function",
+            f"add `metric:`, one of {', '.join(OWN_METRICS)} or module:function",
         )
     if has_metric and not has_evaluation:
         reader.error(
@@ -81,7 +80,7 @@ def _check_data(reader: Reader, data: DataFiles) -> None:
             "add `evaluation:`, or take `metric:` away",
         )
     direction = reader.text(("data", "metric_direction"))
-    if direction is not None and (not has_metric or data.metric in _OWN_METRICS):
+    if direction is not None and (not has_metric or data.metric in OWN_METRICS):
         reader.error(
             ("data", "metric_direction"),
             "config.contradiction",

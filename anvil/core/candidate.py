@@ -4,6 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+# The metrics that Anvil computes; any other is a user's module:function.
+TOP1 = "top1"
+AUC = "auc"
+AUC_RECONSTRUCTION = "auc:reconstruction"
+MSE = "mse"
+OWN_METRICS = (TOP1, AUC, AUC_RECONSTRUCTION, MSE)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accuracy:

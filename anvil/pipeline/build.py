@@ -25,6 +25,7 @@ from anvil.package.manifest import manifest_document
 from anvil.pipeline.events import Event, Outcome, TargetOutcome, defect, failed
 from anvil.pipeline.lock import locked
 from anvil.pipeline.planning import PLAN_FILE, PROJECT, Planning, pretty
+from anvil.pipeline.watched import data_key
 from anvil.resources import built_in, code_digest, digest_of_resources, read_folder
 
 if TYPE_CHECKING:
@@ -59,7 +60,8 @@ def read_sources(workspace: Workspace) -> Sources:
     """Read kernels/ and targets/ (the project's own first) and templates/.
 
     The digest covers what runs the pure stages, too: Anvil's code, Python, and the libraries
-    that could change what they give.
+    that could change what they give; and the project's data. Raises AnvilError (exit 2) where the
+    data is not there.
     """
     kernels = read_folder(workspace.folder / "kernels", built_in("kernels"))
     templates = read_folder(built_in("templates"))
@@ -75,6 +77,7 @@ def read_sources(workspace: Workspace) -> Sources:
                 digest_of_resources(templates),
                 # Profiles are in a target's digest; the cost tables beside them decide, too.
                 digest_of_resources({k: v for k, v in profiles.items() if k.startswith("costs/")}),
+                data_key(workspace),
                 sys.version,
                 [installed_version(library) for library in _LIBRARIES],
             ]

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from anvil.core.graph import Graph
     from anvil.core.plan import Plan
     from anvil.core.target import Target, TargetRequest
+    from anvil.pipeline.accuracy import MeasuredCandidates
     from anvil.pipeline.build import Sources
     from anvil.pipeline.events import Listener
     from anvil.pipeline.workspace import Workspace
@@ -169,9 +170,10 @@ def make_material(workspace: Workspace, sources: Sources, listener: Listener) ->
     from anvil.plan.choose import Material
     from anvil.plan.kernel_registry import load_variants
 
-    candidates, failed = measured_candidates(workspace, listener)
+    measured = measured_candidates(workspace, listener)
+    failed = [FailedCandidate(name=name, diagnostics=why) for name, why in measured.failures]
     usable: list[tuple[Candidate, Graph]] = []
-    for candidate in candidates:
+    for candidate in measured.candidates:
         try:
             usable.append((candidate, import_tflite_model(candidate.content, workspace.model.file)))
         except AnvilError as error:
@@ -187,18 +189,18 @@ def make_material(workspace: Workspace, sources: Sources, listener: Listener) ->
         definitions=DEFINITIONS,
         profiles=contents(sources.profiles),
         disabled_rewrites=workspace.options.disabled_rewrites,
-        warnings=(),
+        warnings=measured.diagnostics,
         rewritten={},
     )
 
 
-def measured_candidates(
-    workspace: Workspace, listener: Listener
-) -> tuple[list[Candidate], list[FailedCandidate]]:
-    """Stage 3."""
-    del listener
+def measured_candidates(workspace: Workspace, listener: Listener) -> MeasuredCandidates:
+    """Stage 3. Raises AnvilError where the model, the data or the metric is wrong."""
+    from anvil.pipeline.accuracy import measure
+
     model = workspace.model
-    return [Candidate(name="int8", content=model.content, sha256=model.sha256)], []
+    candidate = Candidate(name="int8", content=model.content, sha256=model.sha256)
+    return measure(workspace, [candidate], float_model=None, listener=listener)
 
 
 def import_tflite_model(content: bytes, file: str) -> Graph:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from anvil.core.candidate import AUC, MSE, OWN_METRICS, TOP1
 from anvil.quantize.intervals import area_under_curve, mean, wilson
 
 if TYPE_CHECKING:
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[Any]
 
-TOP1, AUC, AUC_RECONSTRUCTION, MSE = "top1", "auc", "auc:reconstruction", "mse"
-OWN_METRICS = (TOP1, AUC, AUC_RECONSTRUCTION, MSE)
 _MIN_SAMPLES = 2  # of a mean with an interval
 
 

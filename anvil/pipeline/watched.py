@@ -1,0 +1,49 @@
+"""What a build reads besides anvil.yaml and the folders beside it."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+from anvil.core.candidate import OWN_METRICS
+from anvil.core.diagnostics import AnvilError
+from anvil.core.digest import digest_of
+from anvil.pipeline.data import data_digest
+from anvil.pipeline.metric_source import metric_files
+
+if TYPE_CHECKING:
+    from anvil.pipeline.workspace import Workspace
+
+
+def watched_paths(workspace: Workspace) -> list[str]:
+    """The model, the data and the source of a user's metric: files and folders."""
+    data = workspace.project.data
+    paths = [workspace.project.model]
+    if data is not None:
+        paths += [path for path in (data.calibration, data.evaluation) if path is not None]
+        # What is wrong with it is said where it is used.
+        with contextlib.suppress(AnvilError):
+            paths += [str(workspace.folder / path) for path in _metric_sources(workspace)]
+    return paths
+
+
+def data_key(workspace: Workspace) -> list[Any]:
+    """What enters a plan's key for the data and the metric. Raises AnvilError (exit 2)."""
+    data = workspace.project.data
+    if data is None:
+        return []
+    sources = _metric_sources(workspace)
+    return [
+        data_digest(workspace, "calibration"),
+        data_digest(workspace, "evaluation"),
+        data.metric,
+        data.higher_is_better,
+        [[path, digest_of(content).sha256] for path, content in sorted(sources.items())],
+    ]
+
+
+def _metric_sources(workspace: Workspace) -> dict[str, bytes]:
+    data = workspace.project.data
+    if data is None or data.metric is None or data.metric in OWN_METRICS:
+        return {}
+    return metric_files(workspace, data.metric)
