@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from anvil.core.fit import Misfit
+from anvil.package.wasm_module import module_memory
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from elftools.elf.elffile import ELFFile
 
     from anvil.core.target import Requirements, Target
 
@@ -21,26 +24,29 @@ _SHF_ALLOC = 0x2
 class Sizes:
     """Bytes of a built program; None where its format does not say."""
 
-    code: int | None  # everything in flash, or in the file's loaded part, but the weights
-    total_flash: int | None
-    data: int | None
-    bss: int | None  # without arena and stack
+    flash: int  # everything in flash, or in the file's loaded part
+    arena: int | None
+    data: int
+    bss: int  # without arena and stack
+    stack: int | None  # what is reserved for it
 
 
 def measured_document(target: Target, plan: Mapping[str, Any], program: bytes) -> dict[str, Any]:
     """The contents of measured.json, with the errors of the plan's predictions.
 
-    program: the device's ELF file or the .wasm; plan: plan.json's contents.
+    program: the device's ELF file or the .wasm; plan: plan.json's contents. Where nothing
+    reserves a stack, the plan's bound stands for it.
     """
-    arena_bytes = plan["arena_bytes"]
     weight_bytes = plan["flash_bytes"]["weights"]
     if program.startswith(b"\x7fELF"):
-        sizes = _elf_sizes(program, arena_bytes, weight_bytes, target.stack_bytes or 0)
+        sizes = _elf_sizes(program, plan["arena_bytes"], target.stack_bytes)
     else:
-        sizes = Sizes(
-            code=len(program) - weight_bytes, total_flash=len(program), data=None, bss=None
-        )
-    parts = (arena_bytes, sizes.data, sizes.bss, target.stack_bytes)
+        sizes = _wasm_sizes(program)
+    arena_bytes = plan["arena_bytes"] if sizes.arena is None else sizes.arena
+    stack_bytes = plan["ram_bytes"]["stack"] if sizes.stack is None else sizes.stack
+    ram_bytes = None
+    if stack_bytes is not None:
+        ram_bytes = arena_bytes + sizes.data + sizes.bss + stack_bytes
     return {
         "format": 1,
         "name": plan["name"],
@@ -50,24 +56,35 @@ def measured_document(target: Target, plan: Mapping[str, Any], program: bytes) -
             "arena": arena_bytes,
             "data": sizes.data,
             "bss": sizes.bss,
-            "stack": target.stack_bytes,
-            "total": None if None in parts else sum(p for p in parts if p is not None),
+            "stack": stack_bytes,
+            "total": ram_bytes,
         },
         "flash_bytes": {
-            "code": sizes.code,
+            "code": sizes.flash - weight_bytes,
             "weights": weight_bytes,
-            "total": sizes.total_flash,
+            "total": sizes.flash,
         },
         "instructions": None,
         "cycles": None,
         "latency_s": None,
         "error": {
-            "arena_bytes": arena_bytes / plan["arena_bytes"] - 1,
-            "ram_bytes": None,
-            "flash_bytes": None,
+            "arena_bytes": prediction_error(plan["arena_bytes"], arena_bytes),
+            "ram_bytes": prediction_error(plan["ram_bytes"]["total"], ram_bytes),
+            "flash_bytes": prediction_error(plan["flash_bytes"]["total"], sizes.flash),
             "instructions": None,
         },
     }
+
+
+def prediction_error(predicted: float | None, measured: float | None) -> float | None:
+    """How far a measurement lies above its prediction, as a fraction of the prediction.
+
+    >>> prediction_error(200, 210), prediction_error(None, 210)
+    (0.05, None)
+    """
+    if not predicted or measured is None:
+        return None
+    return round(measured / predicted - 1, 6)
 
 
 def oversize(
@@ -96,11 +113,12 @@ def oversize(
     )
 
 
-def _elf_sizes(program: bytes, arena_bytes: int, weight_bytes: int, stack_reserved: int) -> Sizes:
+def _elf_sizes(program: bytes, arena_planned: int, stack_reserved: int | None) -> Sizes:
     from elftools.elf.elffile import ELFFile  # noqa: PLC0415  only after a compile
 
+    elf = ELFFile(io.BytesIO(program))
     constant = data = bss = 0
-    for section in ELFFile(io.BytesIO(program)).iter_sections():
+    for section in elf.iter_sections():
         flags, size = section["sh_flags"], section["sh_size"]
         if not flags & _SHF_ALLOC:
             continue
@@ -110,10 +128,31 @@ def _elf_sizes(program: bytes, arena_bytes: int, weight_bytes: int, stack_reserv
             data += size
         else:
             constant += size
-    total_flash = constant + data
+    arena = _arena_bytes(elf)
     return Sizes(
-        code=total_flash - weight_bytes,
-        total_flash=total_flash,
+        flash=constant + data,
+        arena=arena,
         data=data,
-        bss=bss - arena_bytes - stack_reserved,
+        bss=bss - (arena_planned if arena is None else arena) - (stack_reserved or 0),
+        stack=stack_reserved,
     )
+
+
+def _arena_bytes(elf: ELFFile) -> int | None:
+    """The size of the one variable that the library calls so, if the file names it."""
+    from elftools.elf.sections import SymbolTableSection  # noqa: PLC0415  only after a compile
+
+    table = elf.get_section_by_name(".symtab")
+    if not isinstance(table, SymbolTableSection):
+        return None
+    found = [
+        int(symbol["st_size"])
+        for symbol in table.get_symbol_by_name("arena") or []
+        if symbol["st_info"]["type"] == "STT_OBJECT"
+    ]
+    return found[0] if len(found) == 1 else None
+
+
+def _wasm_sizes(program: bytes) -> Sizes:
+    memory = module_memory(program)
+    return Sizes(flash=len(program), arena=None, data=memory.data, bss=0, stack=memory.stack)

@@ -49,10 +49,11 @@ class ProgramCost:
 
     code_bytes: Linear
     helpers: tuple[str, ...]
-    data_bytes: int
+    data_bytes: Linear
     bss_bytes: int  # without the arena and a reserved stack
     stack_bytes: Linear  # down to a kernel, with an interrupt on top
     least_stack_bytes: int  # of what does not run the model
+    reserved_stack_bytes: int | None  # where the build reserves one, whatever the board
     instructions: int  # of NAME_run itself, up to its first call
 
 
@@ -134,10 +135,11 @@ def _program(value: Mapping[str, Any]) -> ProgramCost:
     return ProgramCost(
         code_bytes=_linear(value["code"]) or (),
         helpers=tuple(value.get("helpers", ())),
-        data_bytes=int(value["data"]),
+        data_bytes=_linear(value["data"]) or (),
         bss_bytes=int(value["bss"]),
         stack_bytes=_linear(value["stack"]) or (),
         least_stack_bytes=int(value["least_stack"]),
+        reserved_stack_bytes=value.get("reserved_stack"),
         instructions=int(value["instructions"]),
     )
 

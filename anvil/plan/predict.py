@@ -31,9 +31,9 @@ def predict(plan: Plan, costs: CostTable | None) -> Prediction:
     nanoseconds: list[float | None] = []
     for planned in plan.calls:
         cost = known.get(planned.variant.symbol)
-        names = {} if cost is None else call_names(planned.call, plan.graph)
+        call = {} if cost is None else call_names(planned.call, plan.graph)
         instructions, cycles, spent = (
-            _value(linear, names)
+            _value(linear, call)
             for linear in (
                 (None, None, None)
                 if cost is None
@@ -44,18 +44,20 @@ def predict(plan: Plan, costs: CostTable | None) -> Prediction:
         nanoseconds.append(spent)
     base = None if program is None else program.instructions
     cycles_total = _sum([base, *(call.cycles for call in calls)])
-    sizes = _sizes(plan, costs, program, known)
+    names = program_names(plan)
+    stack_bytes, code_bytes = _sizes(names, costs, program, _used(plan, known))
     return Prediction(
         calls=tuple(calls),
         instructions=_rounded(_sum([base, *(call.instructions for call in calls)])),
         cycles=_rounded(cycles_total),
         latency_s=_latency_s(plan, cycles_total, _sum(nanoseconds)),
         arena_bytes=plan.arena_bytes,
-        data_bytes=None if program is None else program.data_bytes,
+        data_bytes=None if program is None else _rounded(_value(program.data_bytes, names)),
         bss_bytes=None if program is None else program.bss_bytes,
-        stack_bytes=sizes[0],
-        reserved_stack_bytes=plan.target.stack_bytes,
-        code_bytes=sizes[1],
+        stack_bytes=stack_bytes,
+        reserved_stack_bytes=plan.target.stack_bytes
+        or (None if program is None else program.reserved_stack_bytes),
+        code_bytes=code_bytes,
         weight_bytes=plan.weight_bytes,
         unknown=tuple(sorted({p.variant.symbol for p in plan.calls} - known.keys())),
     )
@@ -91,6 +93,7 @@ def program_names(plan: Plan) -> Names:
         "ports": len(ports),
         "port_text": sum(len(graph.tensors[index].name) for index in ports),
         "name_length": len(plan.name),
+        "weight_bytes": plan.weight_bytes,
     }
 
 
@@ -106,24 +109,25 @@ def _known(plan: Plan, costs: CostTable | None) -> dict[str, KernelCost]:
     }
 
 
+def _used(plan: Plan, known: dict[str, KernelCost]) -> list[KernelCost] | None:
+    """The costs of the kernels in use, each once; None where one is not known."""
+    symbols = sorted({planned.variant.symbol for planned in plan.calls})
+    return None if set(symbols) - known.keys() else [known[symbol] for symbol in symbols]
+
+
 def _sizes(
-    plan: Plan,
+    names: Names,
     costs: CostTable | None,
     program: ProgramCost | None,
-    known: dict[str, KernelCost],
+    kernels: list[KernelCost] | None,
 ) -> tuple[int | None, int | None]:
     """Bytes of stack and of code."""
-    if costs is None or program is None:
+    if costs is None or program is None or kernels is None:
         return None, None
-    symbols = {planned.variant.symbol for planned in plan.calls}
-    names = program_names(plan)
     stack = evaluate_linear(program.stack_bytes, names)
     code = evaluate_linear(program.code_bytes, names)
-    if symbols - known.keys() or stack is None or code is None:
-        return None, None
-    kernels = [known[symbol] for symbol in symbols]
     helpers = set(program.helpers).union(*(kernel.helpers for kernel in kernels))
-    if helpers - costs.helpers.keys():
+    if stack is None or code is None or helpers - costs.helpers.keys():
         return None, None
     code += sum(kernel.code_bytes for kernel in kernels)
     code += sum(costs.helpers[helper].code_bytes for helper in helpers)

@@ -1,0 +1,375 @@
+"""Random graphs of one operator each, of sizes as they are in small models.
+
+Every dtype family is tried, and what an operator's own rules refuse is left out, so that a
+kernel that comes later is measured without a word here; a new operator gets a generator.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from anvil.core.attributes import (
+    Activation,
+    ArithmeticAttributes,
+    ConcatenationAttributes,
+    Conv2DAttributes,
+    DepthwiseConv2DAttributes,
+    FullyConnectedAttributes,
+    MeanAttributes,
+    Padding,
+    Pool2DAttributes,
+    SoftmaxAttributes,
+)
+from anvil.core.graph import Graph, Op
+from anvil.core.tensor import DType, Quantization, Tensor
+from anvil.ops.registry import DEFINITIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Sequence
+
+    import numpy.typing as npt
+
+    Array = npt.NDArray[Any]
+
+FAMILIES = ("int8", "int16", "float32", "float16")
+MAX_MACS = 150_000  # of one case: emulated by the hundred
+
+
+@dataclass(kw_only=True)
+class Draw:
+    """Draws of one dtype family."""
+
+    rng: np.random.Generator
+    family: str
+
+    def whole(self, low: int, high: int) -> int:
+        """A whole number from low to high, small ones as often as large ones."""
+        return round(float(np.exp(self.rng.uniform(np.log(low), np.log(high)))))
+
+    def chance(self, probability: float) -> bool:
+        """True so often."""
+        return bool(self.rng.random() < probability)
+
+    def activation(
+        self, *shape: int, scale: float | None = None, zero_point: int | None = None
+    ) -> Tensor:
+        """A tensor that is computed."""
+        if self.family in {"float32", "float16"}:
+            return Tensor(name="a", shape=shape, dtype=DType.FLOAT32, quantization=None)
+        if scale is None:
+            scale = float(np.float32(self.rng.uniform(0.01, 0.1)))
+        if zero_point is None:
+            zero_point = int(self.rng.integers(-128, 128))
+        return Tensor(
+            name="a",
+            shape=shape,
+            dtype=DType.INT8 if self.family == "int8" else DType.INT16,
+            quantization=Quantization(
+                scales=(scale,), zero_points=(zero_point if self.family == "int8" else 0,), axis=0
+            ),
+        )
+
+    def weights(self, shape: tuple[int, ...], axis: int) -> Tensor:
+        """Constant weights, one scale for each channel where they are quantized."""
+        if self.family in {"float32", "float16"}:
+            return constant(self.rng.normal(size=shape).astype(self.family))
+        values = self.rng.integers(-127, 128, shape).astype(np.int8)
+        scales = self.rng.uniform(0.001, 0.004, shape[axis]).astype(np.float32)
+        return constant(values, [float(scale) for scale in scales], axis)
+
+    def bias(self, n_channels: int) -> Tensor:
+        """A bias of the dtype that goes with the family."""
+        if self.family in {"float32", "float16"}:
+            return constant(self.rng.normal(size=n_channels).astype(self.family))
+        values = self.rng.integers(-3000, 3000, n_channels)
+        return constant(values.astype(np.int32 if self.family == "int8" else np.int64), [0.001])
+
+    def fused(self) -> Activation:
+        """A fused activation."""
+        return Activation.RELU if self.chance(0.6) else Activation.NONE
+
+    def image(self, channels: int | None = None) -> tuple[int, int, int, int]:
+        """The shape of an image."""
+        channels = self.whole(1, 48) if channels is None else channels
+        return 1, self.whole(1, 14), self.whole(1, 14), channels
+
+
+def constant(values: Array, scales: Sequence[float] = (), axis: int = 0) -> Tensor:
+    """A constant tensor, quantized with zero points of 0 where there are scales."""
+    quantization = None
+    if scales:
+        quantization = Quantization(
+            scales=tuple(scales), zero_points=(0,) * len(scales), axis=axis
+        )
+    return Tensor(
+        name="c",
+        shape=values.shape,
+        dtype=DType(values.dtype.name),
+        quantization=quantization,
+        data=values.astype(values.dtype.newbyteorder("<")).tobytes(),
+    )
+
+
+Case = tuple[list[Tensor], Tensor, "Hashable"]  # inputs, output, attributes
+
+
+def _window(draw: Draw, shape: Sequence[int]) -> tuple[Padding, tuple[int, int], tuple[int, int]]:
+    padding = Padding.SAME if draw.chance(0.7) else Padding.VALID
+    size = draw.whole(1, 5), draw.whole(1, 5)
+    if draw.chance(0.25):
+        size = 1, 1
+    elif draw.chance(0.3):
+        size = 3, 3
+    if padding is Padding.VALID:
+        size = min(size[0], shape[1]), min(size[1], shape[2])
+    stride = (1, 1) if draw.chance(0.6) else (draw.whole(1, 3), draw.whole(1, 3))
+    return padding, size, stride
+
+
+def _extent(image: int, n_taps: int, stride: int, padding: Padding) -> int:
+    return -(-image // stride) if padding is Padding.SAME else (image - n_taps) // stride + 1
+
+
+def _output_shape(
+    shape: Sequence[int],
+    channels: int,
+    padding: Padding,
+    size: tuple[int, int],
+    stride: tuple[int, int],
+) -> tuple[int, int, int, int]:
+    height = _extent(shape[1], size[0], stride[0], padding)
+    width = _extent(shape[2], size[1], stride[1], padding)
+    return shape[0], height, width, channels
+
+
+def _conv_2d(draw: Draw) -> Case:
+    shape = draw.image()
+    padding, size, stride = _window(draw, shape)
+    n_outputs = draw.whole(1, 48)
+    groups = 2 if shape[3] % 2 == 0 and n_outputs % 2 == 0 and draw.chance(0.08) else 1
+    weights = draw.weights((n_outputs, *size, shape[3] // groups), 0)
+    output = draw.activation(*_output_shape(shape, n_outputs, padding, size, stride))
+    attributes = Conv2DAttributes(
+        padding=padding,
+        stride_h=stride[0],
+        stride_w=stride[1],
+        dilation_h=1,
+        dilation_w=1,
+        activation=draw.fused(),
+    )
+    return [draw.activation(*shape), weights, draw.bias(n_outputs)], output, attributes
+
+
+def _depthwise_conv_2d(draw: Draw) -> Case:
+    shape = draw.image(draw.whole(1, 96))
+    padding, size, stride = _window(draw, shape)
+    multiplier = 1 if draw.chance(0.85) else 2
+    n_outputs = shape[3] * multiplier
+    output = draw.activation(*_output_shape(shape, n_outputs, padding, size, stride))
+    attributes = DepthwiseConv2DAttributes(
+        padding=padding,
+        stride_h=stride[0],
+        stride_w=stride[1],
+        dilation_h=1,
+        dilation_w=1,
+        depth_multiplier=multiplier,
+        activation=draw.fused(),
+    )
+    weights = draw.weights((1, *size, n_outputs), 3)
+    return [draw.activation(*shape), weights, draw.bias(n_outputs)], output, attributes
+
+
+def _fully_connected(draw: Draw) -> Case:
+    depth, units = draw.whole(1, 700), draw.whole(1, 128)
+    attributes = FullyConnectedAttributes(activation=draw.fused(), keep_num_dims=False)
+    inputs = [draw.activation(1, depth), draw.weights((units, depth), 0), draw.bias(units)]
+    return inputs, draw.activation(1, units), attributes
+
+
+def _pool(draw: Draw) -> Case:
+    shape = draw.image()
+    padding, size, stride = _window(draw, shape)
+    if draw.chance(0.3):
+        padding, size = Padding.VALID, (shape[1], shape[2])
+    given = draw.activation(*shape)
+    output = _with_shape(given, _output_shape(shape, shape[3], padding, size, stride))
+    attributes = Pool2DAttributes(
+        padding=padding,
+        stride_h=stride[0],
+        stride_w=stride[1],
+        filter_h=size[0],
+        filter_w=size[1],
+        activation=draw.fused(),
+    )
+    return [given], output, attributes
+
+
+def _arithmetic(draw: Draw) -> Case:
+    shape = draw.image()
+    other = (1, 1, 1, shape[3]) if draw.chance(0.3) else shape
+    attributes = ArithmeticAttributes(activation=draw.fused())
+    return (
+        [draw.activation(*shape), draw.activation(*other)],
+        draw.activation(*shape, scale=0.2),
+        attributes,
+    )
+
+
+def _mean(draw: Draw) -> Case:
+    shape = draw.image()
+    axes = np.array([1, 2] if draw.chance(0.7) else [3], dtype=np.int32)
+    kept = tuple(n for axis, n in enumerate(shape) if axis not in axes)
+    return [draw.activation(*shape), constant(axes)], draw.activation(*kept), MeanAttributes(
+        keep_dims=False
+    )
+
+
+def _pad(draw: Draw) -> Case:
+    shape = draw.image()
+    around = draw.rng.integers(0, 3, (4, 2)).astype(np.int32)
+    around[0] = 0
+    if draw.chance(0.7):
+        around[3] = 0
+    given = draw.activation(*shape)
+    padded = tuple(n + int(row.sum()) for n, row in zip(shape, around, strict=True))
+    return [given, constant(around)], _with_shape(given, padded), None
+
+
+def _concatenation(draw: Draw) -> Case:
+    shape = draw.image()
+    given = draw.activation(*shape)
+    output = _with_shape(given, (*shape[:3], 2 * shape[3]))
+    return [given, given], output, ConcatenationAttributes(axis=3, activation=Activation.NONE)
+
+
+def _softmax(draw: Draw) -> Case:
+    shape = (draw.whole(1, 20), draw.whole(1, 60))
+    small = draw.activation(*shape, scale=1 / 256, zero_point=-128)
+    if draw.family == "int16":
+        small = draw.activation(*shape, scale=1 / 32768)
+    return [draw.activation(*shape)], small, SoftmaxAttributes(beta=1.0)
+
+
+def _logistic(draw: Draw) -> Case:
+    shape = draw.image()
+    small = draw.activation(*shape, scale=1 / 256, zero_point=-128)
+    if draw.family == "int16":
+        small = draw.activation(*shape, scale=1 / 32768)
+    return [draw.activation(*shape)], small, None
+
+
+def _elementwise(draw: Draw) -> Case:
+    shape = draw.image()
+    given = draw.activation(*shape)
+    return [given], _with_shape(given, shape), None
+
+
+def _quantize(draw: Draw) -> Case:
+    shape = draw.image()
+    output = draw.activation(*shape)
+    if draw.chance(0.6):
+        real = Tensor(name="a", shape=shape, dtype=DType.FLOAT32, quantization=None)
+        return [real], output, None
+    return [draw.activation(*shape)], output, None
+
+
+def _dequantize(draw: Draw) -> Case:
+    shape = draw.image()
+    real = Tensor(name="a", shape=shape, dtype=DType.FLOAT32, quantization=None)
+    return [draw.activation(*shape)], real, None
+
+
+def _with_shape(tensor: Tensor, shape: tuple[int, ...]) -> Tensor:
+    return Tensor(
+        name=tensor.name, shape=shape, dtype=tensor.dtype, quantization=tensor.quantization
+    )
+
+
+# kind -> (generator, how many cases)
+GENERATORS: dict[str, tuple[Callable[[Draw], Case], int]] = {
+    "CONV_2D": (_conv_2d, 40),
+    "DEPTHWISE_CONV_2D": (_depthwise_conv_2d, 32),
+    "FULLY_CONNECTED": (_fully_connected, 16),
+    "AVERAGE_POOL_2D": (_pool, 20),
+    "MAX_POOL_2D": (_pool, 20),
+    "ADD": (_arithmetic, 14),
+    "MUL": (_arithmetic, 14),
+    "MEAN": (_mean, 14),
+    "PAD": (_pad, 14),
+    "CONCATENATION": (_concatenation, 10),
+    "SOFTMAX": (_softmax, 14),
+    "LOGISTIC": (_logistic, 8),
+    "RELU": (_elementwise, 6),
+    "RELU6": (_elementwise, 6),
+    "QUANTIZE": (_quantize, 12),
+    "DEQUANTIZE": (_dequantize, 6),
+}
+
+
+def cases(kind: str, family: str, seed: int) -> list[Graph]:
+    """Graphs of one operator that its rules accept; none where the family is not supported."""
+    generate, n_cases = GENERATORS[kind]
+    draw = Draw(rng=np.random.default_rng([seed, sum(map(ord, kind + family))]), family=family)
+    found: list[Graph] = []
+    for _ in range(8 * n_cases):
+        if len(found) == n_cases:
+            break
+        inputs, output, attributes = generate(draw)
+        graph = _graph(kind, inputs, output, attributes)
+        if graph is not None:
+            found.append(graph)
+    return found
+
+
+def _graph(kind: str, inputs: list[Tensor], output: Tensor, attributes: Hashable) -> Graph | None:
+    tensors = (*inputs, output)
+    op = Op(
+        index=0,
+        kind=kind,
+        inputs=tuple(range(len(inputs))),
+        outputs=(len(inputs),),
+        attributes=attributes,
+    )
+    graph = Graph(
+        tensors=tensors,
+        ops=(op,),
+        inputs=tuple(i for i, tensor in enumerate(inputs) if not tensor.is_constant),
+        outputs=(len(inputs),),
+    )
+    definition = DEFINITIONS[kind]
+    if list(definition.check(op, graph)):
+        return None
+    calls = definition.lower(op, graph)
+    return graph if sum(call.n_macs for call in calls) <= MAX_MACS else None
+
+
+def joined(graphs: Sequence[Graph]) -> Graph:
+    """One graph of several that have nothing to do with each other."""
+    tensors: list[Tensor] = []
+    ops: list[Op] = []
+    inputs: list[int] = []
+    outputs: list[int] = []
+    for graph in graphs:
+        shift = len(tensors)
+        tensors += graph.tensors
+        inputs += [shift + index for index in graph.inputs]
+        outputs += [shift + index for index in graph.outputs]
+        ops += [
+            Op(
+                index=len(ops) + n,
+                kind=op.kind,
+                inputs=tuple(shift + index for index in op.inputs),
+                outputs=tuple(shift + index for index in op.outputs),
+                attributes=op.attributes,
+            )
+            for n, op in enumerate(graph.ops)
+        ]
+    return Graph(
+        tensors=tuple(tensors),
+        ops=tuple(ops),
+        inputs=tuple(inputs),
+        outputs=tuple(outputs),
+    )

@@ -1,0 +1,195 @@
+"""Bytes of code and stack of single kernels: each is compiled and linked by itself."""
+
+from __future__ import annotations
+
+import io
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from elftools.dwarf.callframe import FDE
+from elftools.elf.elffile import ELFFile
+from elftools.elf.sections import SymbolTableSection
+
+from anvil import process
+from anvil.build.tools import find_tools
+from anvil.cache.location import user_store
+from anvil.package.wasm_module import module_memory, sections, unsigned
+from benchmarks.costs.measure import data
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from anvil.core.plan import Variant
+    from anvil.core.target import Target
+
+_TIMEOUT_S = 600.0
+_ALLOC, _EXECUTE = 0x2, 0x4
+_WASM_FRAME_BYTES = 1024  # allowed for each function: its frames are on no record
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Function:
+    """A function of a linked file."""
+
+    name: str
+    address: int
+    code_bytes: int
+    frame_bytes: int  # of the stack, the return address included where it is pushed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KernelSize:
+    """What one kernel adds to a program, and the helpers that come with it."""
+
+    code_bytes: int
+    frame_bytes: int  # of the kernel and its own functions
+    helpers: Mapping[str, tuple[int, int]]  # name -> bytes of code and of stack
+
+
+def kernel_size(target: Target, variant: Variant) -> KernelSize:
+    """Compile and link one kernel with the target's flags; nothing else is in the file."""
+    kernels = data("kernels")
+    toolchain = target.toolchain
+    is_wasm = target.core.architecture == "wasm32"
+    entry = [f"-Wl,-e,{variant.symbol}"]
+    if is_wasm:
+        entry = ["-Wl,--no-entry", f"-Wl,--export={variant.symbol}"]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for path in {variant.source, *variant.headers}:
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_bytes(kernels[path])
+        flags = [*toolchain.core_flags, *toolchain.compile_flags, "-g", "-I."]
+        _zig(folder, [*flags, "-c", variant.source, "-o", "kernel.o"])
+        links = [*toolchain.core_flags, *toolchain.compile_flags, "-g", *toolchain.link_flags]
+        _zig(folder, [*links, *entry, "kernel.o", "-o", "linked"])
+        linked = (folder / "linked").read_bytes()
+        own = set() if is_wasm else _function_names((folder / "kernel.o").read_bytes())
+    functions = wasm_functions(linked) if is_wasm else elf_functions(linked)
+    if is_wasm:
+        own = {f.name for f in functions if f.name == variant.symbol or "." not in f.name}
+        own -= {"memcpy", "memset", "memmove"}
+    helpers = {f.name: (f.code_bytes, f.frame_bytes) for f in functions if f.name not in own}
+    mine = [f for f in functions if f.name in own]
+    constants = module_memory(linked).data if is_wasm else _constant_bytes(linked)
+    if helpers:  # whose constants nobody can tell from the kernel's
+        name = min(helpers)
+        helpers[name] = (helpers[name][0] + constants, helpers[name][1])
+        constants = 0
+    return KernelSize(
+        code_bytes=sum(f.code_bytes for f in mine) + constants,
+        frame_bytes=sum(f.frame_bytes for f in mine),
+        helpers=helpers,
+    )
+
+
+def _zig(folder: Path, words: list[str]) -> None:
+    cache = str(user_store().tool_cache)
+    completed = process.run(
+        [find_tools().zig, "cc", *words],
+        cwd=folder,
+        environment={"ZIG_GLOBAL_CACHE_DIR": cache, "ZIG_LOCAL_CACHE_DIR": cache},
+        stdin=b"",
+        timeout_s=_TIMEOUT_S,
+    )
+    if completed.returncode != 0:
+        raise RuntimeError(completed.stderr.decode(errors="replace"))
+
+
+def elf_functions(content: bytes) -> list[Function]:
+    """The functions of a linked ELF file, aliases once, with the frames on its record."""
+    elf = ELFFile(io.BytesIO(content))
+    frames: dict[int, int] = {}
+    if elf.has_dwarf_info():
+        dwarf = elf.get_dwarf_info()
+        entries = dwarf.CFI_entries() if dwarf.has_CFI() else []
+        for entry in entries:
+            if isinstance(entry, FDE):
+                rows = entry.get_decoded().table
+                offsets = [row["cfa"].offset for row in rows if row["cfa"].offset is not None]
+                frames[entry["initial_location"] & ~1] = max(offsets, default=0)
+    found: dict[int, Function] = {}
+    for name, address, n_bytes in _symbols(elf):
+        if n_bytes and (address not in found or len(name) < len(found[address].name)):
+            found[address] = Function(
+                name=name,
+                address=address,
+                # The next function begins at an address that is even, or of 16 bytes.
+                code_bytes=n_bytes,
+                frame_bytes=frames.get(address, 0),
+            )
+    return sorted(found.values(), key=lambda f: f.address)
+
+
+def _symbols(elf: ELFFile) -> list[tuple[str, int, int]]:
+    table = elf.get_section_by_name(".symtab")
+    assert isinstance(table, SymbolTableSection)
+    return [
+        (symbol.name, symbol["st_value"] & ~1, symbol["st_size"])
+        for symbol in table.iter_symbols()
+        if symbol["st_info"]["type"] == "STT_FUNC" and symbol["st_shndx"] != "SHN_UNDEF"
+    ]
+
+
+def _function_names(content: bytes) -> set[str]:
+    return {name for name, _, _ in _symbols(ELFFile(io.BytesIO(content)))}
+
+
+def _constant_bytes(content: bytes) -> int:
+    """Bytes of what is loaded and no code; nothing unwinds, so that those tables are left out."""
+    return sum(
+        section["sh_size"]
+        for section in ELFFile(io.BytesIO(content)).iter_sections()
+        if section["sh_flags"] & _ALLOC
+        and not section["sh_flags"] & _EXECUTE
+        and section["sh_type"] == "SHT_PROGBITS"
+        and not section.name.startswith((".ARM", ".eh_frame"))
+    )
+
+
+def wasm_functions(content: bytes) -> list[Function]:
+    """The functions of a linked module with a name section."""
+    names: dict[int, str] = {}
+    bodies: list[int] = []
+    for kind, section in sections(content):
+        if kind == 10:
+            count, at = unsigned(section, 0)
+            for _ in range(count):
+                n_bytes, start = unsigned(section, at)
+                at = start + n_bytes
+                bodies.append(at - (start - _leb_bytes(n_bytes)))
+        elif kind == 0 and section[:5] == b"\x04name":
+            names = _wasm_names(section[5:])
+    return [
+        Function(
+            name=names.get(index, f"function {index}"),
+            address=index,
+            code_bytes=n_bytes,
+            frame_bytes=_WASM_FRAME_BYTES,
+        )
+        for index, n_bytes in enumerate(bodies)
+        if names.get(index) != "__wasm_call_ctors"
+    ]
+
+
+def _leb_bytes(value: int) -> int:
+    return max(1, -(-value.bit_length() // 7))
+
+
+def _wasm_names(section: bytes) -> dict[int, str]:
+    at = 0
+    names: dict[int, str] = {}
+    while at < len(section):
+        kind = section[at]
+        n_bytes, start = unsigned(section, at + 1)
+        at = start + n_bytes
+        if kind == 1:
+            count, here = unsigned(section, start)
+            for _ in range(count):
+                index, here = unsigned(section, here)
+                length, here = unsigned(section, here)
+                names[index] = section[here : here + length].decode()
+                here += length
+    return names

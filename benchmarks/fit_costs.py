@@ -1,0 +1,235 @@
+"""Fits the cost tables that `anvil plan` predicts from, on real builds and counted runs.
+
+    python -m benchmarks.fit_costs [--target NAME] [--all]
+    python -m benchmarks.fit_costs --check
+
+Without --all only those kernels are measured that targets/costs/ does not know, or knows
+from another source. For each, random models of one operator are planned, built with the
+target's own toolchain and run in QEMU, where a plugin counts instructions call by call;
+coefficients come from non-negative least squares. Sizes are those of the kernel linked by
+itself; the rest of a program is fitted on builds of several models. Run it on main, in the
+repository's root, after a kernel, a template or the toolchain has changed; it needs
+qemu-system-arm, qemu-aarch64 and node, and takes some minutes.
+
+--check prints predicted against measured for the benchmark models.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import yaml
+
+from anvil.core.diagnostics import AnvilError
+from anvil.ops.registry import DEFINITIONS
+from anvil.plan.features import call_names, evaluate_linear
+from anvil.plan.kernel_registry import load_variants
+from anvil.plan.make import make_plan
+from benchmarks.costs import check, times
+from benchmarks.costs.cases import FAMILIES, GENERATORS, cases, joined
+from benchmarks.costs.linear import features_of, fit
+from benchmarks.costs.measure import build, count, data
+from benchmarks.costs.programs import fit_program
+from benchmarks.costs.sizes import kernel_size
+from benchmarks.costs.table import empty_table, read_table, write_table
+from tests.support.programs import ROOT
+from tests.support.projects import target as built_in_target
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from anvil.core.graph import Graph
+    from anvil.core.plan import Plan, Variant
+    from anvil.core.target import Target
+
+TARGETS = ("nrf52840", "rpi4", "linux-x86_64", "browser")
+COUNTED = {"nrf52840", "rpi4"}
+_SHA256 = "c0" * 32
+_SEED = 3
+_CALLS_PER_PLAN = 90
+_ARENA_LIMIT = 200 * 1024
+# Names and sizes of the plans that show what a program costs besides its kernels.
+_PROGRAM_PLANS = (
+    ("p", 1), ("cost", 2), ("a_longer_name", 4), ("m", 7), ("costs_again", 11), ("x", 18),
+    ("medium", 29), ("largest_of_all", 45),
+)  # fmt: skip
+
+
+def plan_of(graph: Graph, target: Target, variants: Sequence[Variant], name: str = "cost") -> Plan:
+    """The plan that Anvil makes of a graph."""
+    return make_plan(
+        graph,
+        name=name,
+        target=target,
+        variants=variants,
+        definitions=DEFINITIONS,
+        model_sha256=_SHA256,
+    )
+
+
+def rounds(variants: Sequence[Variant]) -> Iterator[list[Variant]]:
+    """The variants in several orders, so that each is the preferred one of its kind once."""
+    kinds: dict[tuple[str, str], list[Variant]] = {}
+    for variant in variants:
+        kinds.setdefault((variant.op, variant.dtype), []).append(variant)
+    for turn in range(max(map(len, kinds.values()))):
+        yield [v for found in kinds.values() for v in found[turn % len(found) :] + found[: turn % len(found)]]
+
+
+def case_plans(target: Target, variants: Sequence[Variant], wanted: set[str]) -> Iterator[Plan]:
+    """Plans of many calls that all use wanted variants."""
+    pending: list[Graph] = []
+    arena = 0
+    for kind, family in itertools.product(sorted(GENERATORS), FAMILIES):
+        for graph in cases(kind, family, _SEED):
+            try:
+                plan = plan_of(graph, target, variants)
+            except AnvilError:
+                continue  # no kernel for this dtype
+            if not wanted & {planned.variant.symbol for planned in plan.calls}:
+                continue
+            pending.append(graph)
+            arena += plan.arena_bytes
+            if len(pending) == _CALLS_PER_PLAN or arena > _ARENA_LIMIT - 2**15:
+                yield plan_of(joined(pending), target, variants)
+                pending, arena = [], 0
+    if pending:
+        yield plan_of(joined(pending), target, variants)
+
+
+def measure_kernels(target: Target, table: dict[str, Any], wanted: list[Variant], cycles: Any) -> None:  # noqa: ANN401  the model as the profile has it
+    """Sizes, instructions, cycles and nanoseconds of the wanted variants, into the table."""
+    symbols = {variant.symbol for variant in wanted}
+    samples: dict[str, list[tuple[dict[str, float], float, float]]] = {}
+    for variants in rounds(load_variants(data("kernels"))):
+        open_ = symbols - samples.keys()
+        if not open_:
+            break
+        for plan in case_plans(target, variants, open_):
+            outputs = build(plan)
+            if target.name in COUNTED:
+                counted = count(plan, outputs, _SEED)
+                spent = zip(counted.calls, counted.cycles(cycles), strict=True)
+            else:
+                spent = ((ns, 0.0) for ns in times.nanoseconds(plan))
+            for planned, (first, second) in zip(plan.calls, spent, strict=True):
+                if planned.variant.symbol in open_:
+                    names = call_names(planned.call, plan.graph)
+                    row = (names, float(first), float(second))
+                    samples.setdefault(planned.variant.symbol, []).append(row)
+    for variant in wanted:
+        size = kernel_size(target, variant)
+        table["helpers"] |= {
+            name: {"code": code, "stack": stack} for name, (code, stack) in size.helpers.items()
+        }
+        entry: dict[str, Any] = {
+            "source": variant.digest,
+            "code": size.code_bytes,
+            "stack": size.frame_bytes + sum(stack for _, stack in size.helpers.values()),
+        }
+        if size.helpers:
+            entry["helpers"] = sorted(size.helpers)
+        rows = samples.get(variant.symbol, [])
+        if rows:
+            names = [row[0] for row in rows]
+            vectors = target.core.architecture != "armv7e-m"
+            features = features_of(variant.op, names, vectors=vectors)
+            columns = (
+                (("instructions", 1), ("cycles", 2))
+                if target.name in COUNTED
+                else (("nanoseconds", 1),)
+            )
+            worst = 0.0
+            for figure, column in columns:
+                costs = [float(row[column]) for row in rows]
+                linear = fit(features, names, costs)
+                entry[figure] = dict(linear)
+                errors = [
+                    abs((evaluate_linear(linear, n) or 0.0) / c - 1) for n, c in zip(names, costs, strict=True)
+                ]
+                worst = max(worst, float(np.percentile(errors, 90)))
+            print(f"  {variant.symbol}: {len(rows)} calls, nine of ten within {worst:.1%}", flush=True)
+        else:
+            print(f"  {variant.symbol}: no case calls it; sizes only", flush=True)
+        table["kernels"][variant.symbol] = entry
+
+
+def measure_program(target: Target, table: dict[str, Any]) -> None:
+    """What a program adds to its kernels, into the table."""
+    variants = load_variants(data("kernels"))
+    graphs = [
+        graph
+        for kind in sorted(GENERATORS)
+        for family in FAMILIES
+        for graph in cases(kind, family, _SEED + 1)[:4]
+        if _has_plan(graph, target, variants)
+    ]
+    order = np.random.default_rng(_SEED).permutation(len(graphs))
+    shuffled = [graphs[index] for index in order]
+    built = []
+    for number, (name, n_calls) in enumerate(_PROGRAM_PLANS):
+        start = number * 7 % max(1, len(shuffled) - n_calls)
+        plan = plan_of(joined(shuffled[start : start + n_calls]), target, variants, name)
+        outputs = build(plan)
+        base = 0
+        if target.name in COUNTED:
+            base = count(plan, outputs, _SEED).run.slot_instructions[0]
+        built.append((plan, outputs, base))
+    table["programs"][target.build] = fit_program(built, table)
+    print(f"  {target.build}: {table['programs'][target.build]}", flush=True)
+
+
+def _has_plan(graph: Graph, target: Target, variants: Sequence[Variant]) -> bool:
+    try:
+        plan_of(graph, target, variants)
+    except AnvilError:
+        return False
+    return True
+
+
+def fit_target(name: str, *, everything: bool) -> None:
+    """Bring the table of one target's core and toolchain up to date."""
+    target = built_in_target(name)
+    table = empty_table(target) if everything else read_table(target)
+    core = yaml.safe_load((ROOT / "targets" / "cores" / f"{target.core.name}.yaml").read_bytes())
+    features = set(target.core.features)
+    variants = [v for v in load_variants(data("kernels")) if set(v.requires) <= features]
+    wanted = [
+        v
+        for v in variants
+        if table["kernels"].get(v.symbol, {}).get("source") != v.digest
+    ]
+    print(f"{name}: {len(wanted)} of {len(variants)} kernels to measure", flush=True)
+    table["kernels"] = {
+        symbol: entry
+        for symbol, entry in table["kernels"].items()
+        if symbol in {v.symbol for v in variants}
+    }
+    measure_kernels(target, table, wanted, core.get("cycles"))
+    used = {helper for entry in table["kernels"].values() for helper in entry.get("helpers", ())}
+    table["helpers"] = {name: size for name, size in table["helpers"].items() if name in used}
+    measure_program(target, table)
+    if name not in COUNTED:
+        table["fitted"]["machine"] = times.machine()
+    write_table(target, table)
+
+
+def main() -> None:
+    """Fit, or check."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--target", action="append", choices=TARGETS)
+    parser.add_argument("--all", action="store_true", help="measure every kernel anew")
+    parser.add_argument("--check", action="store_true", help="predicted against measured")
+    arguments = parser.parse_args()
+    for name in arguments.target or TARGETS:
+        if arguments.check:
+            check.check(name)
+        else:
+            fit_target(name, everything=arguments.all)
+
+
+if __name__ == "__main__":
+    main()
