@@ -76,7 +76,11 @@ def rounds(variants: Sequence[Variant]) -> Iterator[list[Variant]]:
     for variant in variants:
         kinds.setdefault((variant.op, variant.dtype), []).append(variant)
     for turn in range(max(map(len, kinds.values()))):
-        yield [v for found in kinds.values() for v in found[turn % len(found) :] + found[: turn % len(found)]]
+        yield [
+            v
+            for found in kinds.values()
+            for v in found[turn % len(found) :] + found[: turn % len(found)]
+        ]
 
 
 def case_plans(target: Target, variants: Sequence[Variant], wanted: set[str]) -> Iterator[Plan]:
@@ -100,7 +104,9 @@ def case_plans(target: Target, variants: Sequence[Variant], wanted: set[str]) ->
         yield plan_of(joined(pending), target, variants)
 
 
-def measure_kernels(target: Target, table: dict[str, Any], wanted: list[Variant], cycles: Any) -> None:  # noqa: ANN401  the model as the profile has it
+def measure_kernels(
+    target: Target, table: dict[str, Any], wanted: list[Variant], cycles: Any
+) -> None:  # noqa: ANN401  the model as the profile has it
     """Sizes, instructions, cycles and nanoseconds of the wanted variants, into the table."""
     symbols = {variant.symbol for variant in wanted}
     samples: dict[str, list[tuple[dict[str, float], float, float]]] = {}
@@ -148,10 +154,13 @@ def measure_kernels(target: Target, table: dict[str, Any], wanted: list[Variant]
                 linear = fit(features, names, costs)
                 entry[figure] = dict(linear)
                 errors = [
-                    abs((evaluate_linear(linear, n) or 0.0) / c - 1) for n, c in zip(names, costs, strict=True)
+                    abs((evaluate_linear(linear, n) or 0.0) / c - 1)
+                    for n, c in zip(names, costs, strict=True)
                 ]
                 worst = max(worst, float(np.percentile(errors, 90)))
-            print(f"  {variant.symbol}: {len(rows)} calls, nine of ten within {worst:.1%}", flush=True)
+            print(
+                f"  {variant.symbol}: {len(rows)} calls, nine of ten within {worst:.1%}", flush=True
+            )
         else:
             print(f"  {variant.symbol}: no case calls it; sizes only", flush=True)
         table["kernels"][variant.symbol] = entry
@@ -197,11 +206,7 @@ def fit_target(name: str, *, everything: bool) -> None:
     core = yaml.safe_load((ROOT / "targets" / "cores" / f"{target.core.name}.yaml").read_bytes())
     features = set(target.core.features)
     variants = [v for v in load_variants(data("kernels")) if set(v.requires) <= features]
-    wanted = [
-        v
-        for v in variants
-        if table["kernels"].get(v.symbol, {}).get("source") != v.digest
-    ]
+    wanted = [v for v in variants if table["kernels"].get(v.symbol, {}).get("source") != v.digest]
     print(f"{name}: {len(wanted)} of {len(variants)} kernels to measure", flush=True)
     table["kernels"] = {
         symbol: entry

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 from anvil.core.digest import digest_of, key_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from anvil.core.plan import KernelCall, Plan
+    from anvil.core.prediction import Prediction
     from anvil.core.target import Requirements
 
 PLAN_FORMAT = 1
@@ -103,10 +104,30 @@ def _memory(plan: Plan) -> list[dict[str, Any]]:
     return rows
 
 
-def plan_document(plan: Plan, requirements: Requirements) -> dict[str, Any]:
+def _figure(
+    prediction: Prediction | None, figure: Callable[[Prediction], float | None]
+) -> float | None:
+    return None if prediction is None else figure(prediction)
+
+
+def _ram_bytes(plan: Plan, prediction: Prediction | None) -> dict[str, float | None]:
+    """`stack` is what the program reserves; where nothing reserves one, the bound."""
+    return {
+        "arena": plan.arena_bytes,
+        "data": _figure(prediction, lambda p: p.data_bytes),
+        "bss": _figure(prediction, lambda p: p.bss_bytes),
+        "stack": plan.target.stack_bytes
+        or _figure(prediction, lambda p: p.reserved_stack_bytes or p.stack_bytes),
+        "total": _figure(prediction, lambda p: p.ram_bytes),
+    }
+
+
+def plan_document(
+    plan: Plan, requirements: Requirements, prediction: Prediction | None = None
+) -> dict[str, Any]:
     """The contents of plan.json; what is not known before compiling is null."""
     target = plan.target
-    stack_bytes = target.stack_bytes
+    costs = prediction.calls if prediction is not None else (None,) * len(plan.calls)
     return {
         "format": PLAN_FORMAT,
         "digest": plan_digest(plan),
@@ -129,10 +150,12 @@ def plan_document(plan: Plan, requirements: Requirements) -> dict[str, Any]:
                 "tensor": plan.graph.tensors[planned.call.outputs[0]].name,
                 "macs": planned.call.n_macs,
                 "weight_bytes": weight_bytes,
-                "instructions": None,
-                "cycles": None,
+                "instructions": None if cost is None else cost.instructions,
+                "cycles": None if cost is None else cost.cycles,
             }
-            for planned, weight_bytes in zip(plan.calls, plan.weight_bytes_by_call, strict=True)
+            for planned, weight_bytes, cost in zip(
+                plan.calls, plan.weight_bytes_by_call, costs, strict=True
+            )
         ],
         "memory": _memory(plan),
         "rewrites": [],
@@ -140,17 +163,16 @@ def plan_document(plan: Plan, requirements: Requirements) -> dict[str, Any]:
         "arena_lower_bound_bytes": plan.arena_lower_bound_bytes,
         "arena_proved_optimal": plan.arena_proved_optimal,
         "arena_gap": round(plan.arena_gap, 6),
-        "ram_bytes": {
-            "arena": plan.arena_bytes,
-            "data": None,
-            "bss": None,
-            "stack": stack_bytes,
-            "total": None,
+        "ram_bytes": _ram_bytes(plan, prediction),
+        "stack_bound_bytes": _figure(prediction, lambda p: p.stack_bytes),
+        "flash_bytes": {
+            "code": _figure(prediction, lambda p: p.code_bytes),
+            "weights": plan.weight_bytes,
+            "total": _figure(prediction, lambda p: p.flash_bytes),
         },
-        "flash_bytes": {"code": None, "weights": plan.weight_bytes, "total": None},
-        "instructions": None,
-        "cycles": None,
-        "latency_s": None,
+        "instructions": _figure(prediction, lambda p: p.instructions),
+        "cycles": _figure(prediction, lambda p: p.cycles),
+        "latency_s": _figure(prediction, lambda p: p.latency_s),
         "accuracy": None,
         "fits": True,
         "requirements": {

@@ -101,9 +101,7 @@ def constant(values: Array, scales: Sequence[float] = (), axis: int = 0) -> Tens
     """A constant tensor, quantized with zero points of 0 where there are scales."""
     quantization = None
     if scales:
-        quantization = Quantization(
-            scales=tuple(scales), zero_points=(0,) * len(scales), axis=axis
-        )
+        quantization = Quantization(scales=tuple(scales), zero_points=(0,) * len(scales), axis=axis)
     return Tensor(
         name="c",
         shape=values.shape,
@@ -222,8 +220,10 @@ def _mean(draw: Draw) -> Case:
     shape = draw.image()
     axes = np.array([1, 2] if draw.chance(0.7) else [3], dtype=np.int32)
     kept = tuple(n for axis, n in enumerate(shape) if axis not in axes)
-    return [draw.activation(*shape), constant(axes)], draw.activation(*kept), MeanAttributes(
-        keep_dims=False
+    return (
+        [draw.activation(*shape), constant(axes)],
+        draw.activation(*kept),
+        MeanAttributes(keep_dims=False),
     )
 
 

@@ -100,13 +100,16 @@ _ELEMENTWISE = ("1", "output_elements", "output_elements//16", "output_elements%
 _NEGLIGIBLE = 1e-4  # of the predicted cost, over all cases
 
 
-def features_of(op: str, names: Sequence[Mapping[str, float]]) -> tuple[str, ...]:
-    """The features of an operator that its calls have."""
+def features_of(op: str, names: Sequence[Mapping[str, float]], *, vectors: bool) -> tuple[str, ...]:
+    """The features of an operator that its calls have; without vectors none of whole ones."""
     wanted = FEATURES.get(op, _ELEMENTWISE)
     found = tuple(
-        feature for feature in wanted if all(feature_values([feature], n) is not None for n in names)
+        feature
+        for feature in wanted
+        if (vectors or not set("%/>") & set(feature))
+        and all(feature_values([feature], n) is not None for n in names)
     )
-    return found if len(found) > 1 else _ELEMENTWISE
+    return found if len(found) > 1 else _ELEMENTWISE[: None if vectors else 2]
 
 
 def fit(

@@ -49,9 +49,7 @@ def build(plan: Plan, templates: Mapping[str, bytes] | None = None) -> dict[str,
         templates=dict(templates or data("templates")),
     )
     store = user_store()
-    recipe = RECIPES[plan.target.build](
-        plan.target, plan.name, store.put_tree(files, frozenset())
-    )
+    recipe = RECIPES[plan.target.build](plan.target, plan.name, store.put_tree(files, frozenset()))
     _, outputs = perform_files(recipe.action, store, process.Cancellation())
     artifacts = {artifact: output for output, artifact in recipe.artifacts}
     by_artifact = {artifact: outputs[output] for artifact, output in artifacts.items()}
@@ -184,6 +182,4 @@ def count(plan: Plan, outputs: Mapping[str, bytes], seed: int) -> Counted:
     (run,) = read_counts(text)
     assert len(run.slots) == len(plan.calls) + 1, "every call enters one kernel"
     lines = (_TEXT.match(line) for line in text.splitlines())
-    return Counted(
-        run=run, text={int(m[1], 16): (m[2], m[3]) for m in lines if m is not None}
-    )
+    return Counted(run=run, text={int(m[1], 16): (m[2], m[3]) for m in lines if m is not None})

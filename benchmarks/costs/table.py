@@ -55,7 +55,9 @@ def read_table(target: Target) -> dict[str, Any]:
 def write_table(target: Target, table: Mapping[str, Any]) -> None:
     """Write the table; the same values give the same bytes."""
     lines = [_HEAD]
-    lines.append(yaml.safe_dump({k: table[k] for k in ("core", "toolchain", "fitted")}, sort_keys=False))
+    lines.append(
+        yaml.safe_dump({k: table[k] for k in ("core", "toolchain", "fitted")}, sort_keys=False)
+    )
     for section in ("programs", "helpers", "kernels"):
         lines.append(
             yaml.safe_dump(
