@@ -39,7 +39,7 @@ from tests.support.programs import ROOT
 from tests.support.projects import target as built_in_target
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from anvil.core.graph import Graph
     from anvil.core.plan import Plan, Variant
@@ -105,8 +105,8 @@ def case_plans(target: Target, variants: Sequence[Variant], wanted: set[str]) ->
 
 
 def measure_kernels(
-    target: Target, table: dict[str, Any], wanted: list[Variant], cycles: Any
-) -> None:  # noqa: ANN401  the model as the profile has it
+    target: Target, table: dict[str, Any], wanted: list[Variant], cycles: Mapping[str, Any]
+) -> None:
     """Sizes, instructions, cycles and nanoseconds of the wanted variants, into the table."""
     symbols = {variant.symbol for variant in wanted}
     samples: dict[str, list[tuple[dict[str, float], float, float]]] = {}

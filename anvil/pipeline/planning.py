@@ -61,7 +61,7 @@ class Planning:
             if decision.chosen is None:
                 raise self._does_not_fit(decision, material, request)
             chosen = decision.chosen
-            document = plan_document(chosen.plan, request.requirements)
+            document = plan_document(chosen.plan, request.requirements, chosen.prediction)
             document |= decision_sections(decision, [c for c, _ in material.candidates])
             warnings = (
                 *material.warnings,

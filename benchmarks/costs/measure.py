@@ -41,7 +41,7 @@ def data(folder: str) -> dict[str, bytes]:
 
 
 def build(plan: Plan, templates: Mapping[str, bytes] | None = None) -> dict[str, bytes]:
-    """The compiler's outputs by path, through Anvil's cache."""
+    """The artifacts by path, through Anvil's cache."""
     files = render_project(
         plan,
         plan_digest(plan),
@@ -51,9 +51,7 @@ def build(plan: Plan, templates: Mapping[str, bytes] | None = None) -> dict[str,
     store = user_store()
     recipe = RECIPES[plan.target.build](plan.target, plan.name, store.put_tree(files, frozenset()))
     _, outputs = perform_files(recipe.action, store, process.Cancellation())
-    artifacts = {artifact: output for output, artifact in recipe.artifacts}
-    by_artifact = {artifact: outputs[output] for artifact, output in artifacts.items()}
-    return by_artifact | {path: content for path, content in outputs.items()}
+    return {artifact: outputs[output] for output, artifact in recipe.artifacts}
 
 
 def program_of(plan: Plan, outputs: Mapping[str, bytes]) -> bytes:

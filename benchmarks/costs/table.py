@@ -54,19 +54,14 @@ def read_table(target: Target) -> dict[str, Any]:
 
 def write_table(target: Target, table: Mapping[str, Any]) -> None:
     """Write the table; the same values give the same bytes."""
-    lines = [_HEAD]
-    lines.append(
-        yaml.safe_dump({k: table[k] for k in ("core", "toolchain", "fitted")}, sort_keys=False)
-    )
-    for section in ("programs", "helpers", "kernels"):
-        lines.append(
-            yaml.safe_dump(
-                {section: dict(sorted(table[section].items()))},
-                sort_keys=False,
-                width=10_000,
-                default_flow_style=False if table[section] else None,
-            )
+    head = yaml.safe_dump({k: table[k] for k in ("core", "toolchain", "fitted")}, sort_keys=False)
+    sections = [
+        yaml.safe_dump(
+            {section: dict(sorted(table[section].items()))}, sort_keys=False, width=10_000
         )
+        for section in ("programs", "helpers", "kernels")
+    ]
+    lines = [_HEAD, head, *sections]
     path = path_of(target)
     path.parent.mkdir(exist_ok=True)
     path.write_text("".join(lines), encoding="utf-8")

@@ -14,6 +14,7 @@ from anvil.core.fit import Misfit
 from anvil.core.plan import Plan
 from anvil.core.target import Region, Requirements
 from anvil.package.measure import measured_document, oversize
+from anvil.package.wasm_module import module_memory
 from anvil.plan.document import plan_digest, plan_document
 from anvil.plan.fit import misfits, unchecked
 from anvil.plan.predict import predict
@@ -162,7 +163,8 @@ def test_sections_become_flash_and_ram() -> None:
     document = {
         "name": "small",
         "arena_bytes": arena,
-        "flash_bytes": {"weights": weights},
+        "ram_bytes": {"stack": stack, "total": arena + stack},
+        "flash_bytes": {"weights": weights, "total": 500},
     }
     program = elf_of(
         (_PROGBITS, _ALLOC, 500),
@@ -179,6 +181,12 @@ def test_sections_become_flash_and_ram() -> None:
         "bss": 8,
         "stack": stack,
         "total": arena + 24 + 8 + stack,
+    }
+    assert measured["error"] == {
+        "arena_bytes": 0.0,
+        "ram_bytes": round(32 / (arena + stack), 6),
+        "flash_bytes": 0.128,
+        "instructions": None,
     }
     assert oversize(with_memory().target, _NOTHING, measured) == ()
     check(
@@ -200,13 +208,56 @@ def test_sections_become_flash_and_ram() -> None:
     )
 
 
-def test_web_assembly_is_measured_as_a_file() -> None:
-    document = {"name": "small", "arena_bytes": 64, "flash_bytes": {"weights": 10}}
+def module_of(*sections: tuple[int, bytes]) -> bytes:
+    """A WebAssembly module of sections that are shorter than 128 bytes."""
+    return b"\0asm\1\0\0\0" + b"".join(
+        bytes((kind, len(content))) + content for kind, content in sections
+    )
+
+
+_STACK_POINTER = (6, b"\x01\x7f\x01\x41\x80\x80\x04\x0b")  # i32.const 65536
+
+
+def test_a_web_assembly_module_is_measured() -> None:
+    document = {
+        "name": "small",
+        "arena_bytes": 64,
+        "ram_bytes": {"stack": 9, "total": None},
+        "flash_bytes": {"weights": 10, "total": None},
+    }
     target = projects.target("browser")
-    measured = measured_document(target, document, b"\0asm" + bytes(96))
-    assert measured["flash_bytes"] == {"code": 90, "weights": 10, "total": 100}
-    assert measured["ram_bytes"]["total"] is None
-    check(oversize(target, Requirements(max_ram_bytes=63), measured), "fit.ram", "64 B of RAM")
+    segments = b"".join(b"\x00\x41\x80\x08\x0b" + bytes((n, *range(n))) for n in (5, 20))
+    program = module_of(_STACK_POINTER, (11, b"\x02" + segments))
+    measured = measured_document(target, document, program)
+    total = len(program)
+    assert measured["flash_bytes"] == {"code": total - 10, "weights": 10, "total": total}
+    assert measured["ram_bytes"] == {
+        "arena": 64,
+        "data": 25,
+        "bss": 0,
+        "stack": 65536,
+        "total": 64 + 25 + 65536,
+    }
+    assert measured["error"]["flash_bytes"] is None
+    found = oversize(target, Requirements(max_ram_bytes=65624), measured)
+    check(found, "fit.ram", "65,625 B of RAM", ": 1 B are missing")
+
+
+def test_without_a_stack_pointer_the_plans_bound_stands_for_the_stack() -> None:
+    document = {
+        "name": "small",
+        "arena_bytes": 64,
+        "ram_bytes": {"stack": 900, "total": 1000},
+        "flash_bytes": {"weights": 0, "total": 8},
+    }
+    measured = measured_document(projects.target("browser"), document, module_of())
+    assert measured["ram_bytes"]["stack"] == 900
+    assert measured["error"]["ram_bytes"] == -0.036
+
+
+def test_a_data_segment_of_another_kind_is_refused() -> None:
+    with pytest.raises(ValueError, match="data segment of kind 1"):
+        module_memory(module_of((11, b"\x01\x01\x02ab")))
 
 
 @pytest.mark.parametrize("target", ["nrf52840", "linux-x86_64", "browser", "rpi4"])
