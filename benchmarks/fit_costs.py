@@ -44,18 +44,22 @@ if TYPE_CHECKING:
     from anvil.core.graph import Graph
     from anvil.core.plan import Plan, Variant
     from anvil.core.target import Target
+    from anvil.plan.features import Names
 
 TARGETS = ("nrf52840", "rpi4", "linux-x86_64", "browser")
 COUNTED = {"nrf52840", "rpi4"}
 _SHA256 = "c0" * 32
 _SEED = 3
 _CALLS_PER_PLAN = 90
+_WITHOUT_VECTORS = {"armv6-m", "armv7-m", "armv7e-m", "armv8-m.main"}
 _ARENA_LIMIT = 200 * 1024
 # Names and sizes of the plans that show what a program costs besides its kernels.
 _PROGRAM_PLANS = (
     ("p", 1), ("cost", 2), ("a_longer_name", 4), ("m", 7), ("costs_again", 11), ("x", 18),
     ("medium", 29), ("largest_of_all", 45),
 )  # fmt: skip
+
+_Sample = tuple["Names", float, float]  # of a call: names, instructions or nanoseconds, cycles
 
 
 def plan_of(graph: Graph, target: Target, variants: Sequence[Variant], name: str = "cost") -> Plan:
@@ -105,26 +109,25 @@ def case_plans(target: Target, variants: Sequence[Variant], wanted: set[str]) ->
 
 
 def measure_kernels(
-    target: Target, table: dict[str, Any], wanted: list[Variant], cycles: Mapping[str, Any]
+    target: Target, table: dict[str, Any], wanted: list[Variant], model: Mapping[str, Any]
 ) -> None:
     """Sizes, instructions, cycles and nanoseconds of the wanted variants, into the table."""
     symbols = {variant.symbol for variant in wanted}
-    samples: dict[str, list[tuple[dict[str, float], float, float]]] = {}
+    samples: dict[str, list[_Sample]] = {}
     for variants in rounds(load_variants(data("kernels"))):
         open_ = symbols - samples.keys()
         if not open_:
             break
         for plan in case_plans(target, variants, open_):
-            outputs = build(plan)
+            spent: list[tuple[float, float]]
             if target.name in COUNTED:
-                counted = count(plan, outputs, _SEED)
-                spent = zip(counted.calls, counted.cycles(cycles), strict=True)
+                counted = count(plan, build(plan), _SEED)
+                spent = list(zip(counted.calls, counted.cycles(model), strict=True))
             else:
-                spent = ((ns, 0.0) for ns in times.nanoseconds(plan))
+                spent = [(nanoseconds, 0.0) for nanoseconds in times.nanoseconds(plan)]
             for planned, (first, second) in zip(plan.calls, spent, strict=True):
                 if planned.variant.symbol in open_:
-                    names = call_names(planned.call, plan.graph)
-                    row = (names, float(first), float(second))
+                    row = (call_names(planned.call, plan.graph), first, second)
                     samples.setdefault(planned.variant.symbol, []).append(row)
     for variant in wanted:
         size = kernel_size(target, variant)
@@ -138,32 +141,32 @@ def measure_kernels(
         }
         if size.helpers:
             entry["helpers"] = sorted(size.helpers)
-        rows = samples.get(variant.symbol, [])
-        if rows:
-            names = [row[0] for row in rows]
-            vectors = target.core.architecture != "armv7e-m"
-            features = features_of(variant.op, names, vectors=vectors)
-            columns = (
-                (("instructions", 1), ("cycles", 2))
-                if target.name in COUNTED
-                else (("nanoseconds", 1),)
-            )
-            worst = 0.0
-            for figure, column in columns:
-                costs = [float(row[column]) for row in rows]
-                linear = fit(features, names, costs)
-                entry[figure] = dict(linear)
-                errors = [
-                    abs((evaluate_linear(linear, n) or 0.0) / c - 1)
-                    for n, c in zip(names, costs, strict=True)
-                ]
-                worst = max(worst, float(np.percentile(errors, 90)))
-            print(
-                f"  {variant.symbol}: {len(rows)} calls, nine of ten within {worst:.1%}", flush=True
-            )
-        else:
-            print(f"  {variant.symbol}: no case calls it; sizes only", flush=True)
+        entry |= _linears(target, variant, samples.get(variant.symbol, []))
         table["kernels"][variant.symbol] = entry
+
+
+def _linears(target: Target, variant: Variant, rows: Sequence[_Sample]) -> dict[str, Any]:
+    """The fitted functions of one kernel, and a line that says how well they fit."""
+    if not rows:
+        print(f"  {variant.symbol}: no case calls it; sizes only", flush=True)
+        return {}
+    names = [row[0] for row in rows]
+    vectors = target.core.architecture not in _WITHOUT_VECTORS
+    features = features_of(variant.op, names, vectors=vectors)
+    columns = {"instructions": 1, "cycles": 2} if target.name in COUNTED else {"nanoseconds": 1}
+    found: dict[str, Any] = {}
+    worst = 0.0
+    for figure, column in columns.items():
+        costs = [row[1] if column == 1 else row[2] for row in rows]
+        linear = fit(features, names, costs)
+        found[figure] = dict(linear)
+        errors = [
+            abs((evaluate_linear(linear, case) or 0.0) / cost - 1)
+            for case, cost in zip(names, costs, strict=True)
+        ]
+        worst = max(worst, float(np.percentile(errors, 90)))
+    print(f"  {variant.symbol}: {len(rows)} calls, nine of ten within {worst:.1%}", flush=True)
+    return found
 
 
 def measure_program(target: Target, table: dict[str, Any]) -> None:

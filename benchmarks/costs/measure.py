@@ -17,8 +17,12 @@ from anvil import process
 from anvil.build.perform import perform_files
 from anvil.cache.location import user_store
 from anvil.ops.arrays import numpy_dtype
-from anvil.pipeline.build import RECIPES, render_project
+from anvil.pipeline.build import RECIPES
 from anvil.plan.document import plan_digest
+from anvil.render.cmake import render_cmake
+from anvil.render.library import render_library
+from anvil.render.platformio import render_platformio
+from anvil.render.web import render_web
 from anvil.resources import built_in, contents, read_folder
 from anvil.verify import protocol, qemu_system
 from anvil.verify.instruction_count import compile_counter, counter_options, read_counts
@@ -29,6 +33,7 @@ if TYPE_CHECKING:
     from anvil.core.plan import Plan
     from anvil.verify.instruction_count import Block, CountedRun
 
+_RENDERERS = {"platformio": render_platformio, "cmake": render_cmake, "web": render_web}
 _TIMEOUT_S = 600.0
 _TEXT = re.compile(r"text ([0-9a-f]+) (\S+)\s*(.*)")
 QEMU_USER = {"rpi4": ("qemu-aarch64", "-cpu", "cortex-a72")}
@@ -42,11 +47,11 @@ def data(folder: str) -> dict[str, bytes]:
 
 def build(plan: Plan, templates: Mapping[str, bytes] | None = None) -> dict[str, bytes]:
     """The artifacts by path, through Anvil's cache."""
-    files = render_project(
-        plan,
-        plan_digest(plan),
-        kernels=data("kernels"),
-        templates=dict(templates or data("templates")),
+    chosen = templates or data("templates")
+    digest = plan_digest(plan)
+    library = render_library(plan, plan_digest=digest, kernels=data("kernels"), templates=chosen)
+    files = _RENDERERS[plan.target.build](
+        plan, plan_digest=digest, library=library, templates=chosen
     )
     store = user_store()
     recipe = RECIPES[plan.target.build](plan.target, plan.name, store.put_tree(files, frozenset()))
