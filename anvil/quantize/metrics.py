@@ -153,7 +153,8 @@ def _single_output(samples: Samples, metric: str) -> Array:
 
 
 def _form(array: Array) -> str:
-    return " x ".join(map(str, array.shape[1:])) or "a single number"
+    shape = " x ".join(map(str, array.shape[1:]))
+    return f"{shape} values" if shape else "a single number"
 
 
 def _needed_labels(samples: Samples, metric: str, what: str) -> Array:

@@ -72,16 +72,16 @@ def metric_failure(error: AnvilError, folder: str) -> AnvilError:
     lines = error.diagnostics[0].message.splitlines()
     try:
         found = json.loads(lines[-1])
-        message, file, line = found["message"], found["file"], found["line"]
+        message, hint = str(found["message"]), str(found["hint"])
+        file, line = found["file"], found["line"]
     except (ValueError, KeyError, TypeError):
         return error
     return AnvilError(
         Diagnostic(
             code="metric.failed",
-            message=str(message),
+            message=message,
             file=None if file is None else f"{folder}/{file}".removeprefix("./"),
             line=line,
-            hint="the function is called as function(outputs, labels), in a process of its own "
-            "that sees the module, what it imports, and no other file of the project",
+            hint=hint,
         )
     )

@@ -8,8 +8,8 @@ and `labels.npy` where there are labels. FUNCTION is called as function(outputs,
 `labels` an array or None. It leaves `returned.npy`, what the function returned, and
 `interval.json`: where that is one number, the ends of its bootstrap interval, else null.
 
-What goes wrong in the user's code is the last line on stderr, as JSON: `{"message", "file",
-"line"}`, the file relative to `project/`; the exit code is 1.
+What goes wrong in the user's code is the last line on stderr, as JSON: `{"message", "hint",
+"file", "line"}`, the file relative to `project/`; the exit code is 1.
 
 It imports nothing of Anvil: its source is an input of the action that runs it.
 """
@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 PROJECT = Path("project")
+_CALLED = (
+    "it is called as function(outputs, labels), in a process that sees the module, the "
+    "project's modules that it imports, and no other file of the project"
+)
 
 
 def main(argv: Sequence[str]) -> int:
@@ -61,7 +65,11 @@ def main(argv: Sequence[str]) -> int:
     except ValueError:
         values = np.asarray(None)
     if values.dtype.kind not in "iufb":
-        _fail(f"{name} returned {_described(returned)}, not a number or one per sample")
+        _fail(
+            f"{name} returned {_described(returned)}",
+            "return a number, or an array with one number per sample",
+            *_place(function),
+        )
     interval = None
     if values.ndim == 0 and np.isfinite(values):
 
@@ -90,11 +98,15 @@ def _function(module_name: str, function_name: str) -> Callable[[Any, Any], Any]
             for name, value in vars(module).items()
             if callable(value) and not name.startswith("_")
         )
-        listed = ", ".join(names) or "none"
-        what = "no function" if function is None else "something else than a function called"
+        what = (
+            f"has no function {function_name!r}"
+            if function is None
+            else (f"has {function_name!r}, and it is no function")
+        )
         _fail(
-            f"{module_name} has {what} {function_name!r}; its functions: {listed}",
-            file=f"{module_name.replace('.', '/')}.py",
+            f"{module_name} {what}; its functions: {', '.join(names) or 'none'}",
+            "data.metric in anvil.yaml names module:function",
+            _shown(getattr(module, "__file__", None)),
         )
     found: Callable[[Any, Any], Any] = function
     return found
@@ -104,23 +116,43 @@ def _described(value: object) -> str:
     return "nothing" if value is None else f"a {type(value).__name__}"
 
 
+def _shown(path: str | None) -> str | None:
+    """A path relative to `project/`; None for a file elsewhere."""
+    if path is None or not Path(path).is_relative_to(PROJECT.absolute()):
+        return None
+    return Path(path).relative_to(PROJECT.absolute()).as_posix()
+
+
+def _place(function: object) -> tuple[str | None, int | None]:
+    """Where a function of the user's is defined; (None, None) for one of another's."""
+    code = getattr(function, "__code__", None)
+    if code is None or _shown(code.co_filename) is None:
+        return None, None
+    return _shown(code.co_filename), code.co_firstlineno
+
+
 def _fail_by(error: BaseException, what: str) -> NoReturn:
     """Say where in the user's own files it happened, the innermost place."""
-    root = str(PROJECT.absolute())
     file, line = None, None
     for frame in traceback.extract_tb(error.__traceback__):
-        if frame.filename.startswith(root):
-            file, line = frame.filename, frame.lineno
-    if isinstance(error, SyntaxError) and error.filename and error.filename.startswith(root):
-        file, line = error.filename, error.lineno
-    shown = None if file is None else Path(file).relative_to(root).as_posix()
+        if _shown(frame.filename) is not None:
+            file, line = _shown(frame.filename), frame.lineno
+    hint = _CALLED
+    if isinstance(error, SyntaxError) and _shown(error.filename) is not None:
+        file, line = _shown(error.filename), error.lineno
+    if isinstance(error, ImportError):
+        hint = (
+            "packages are those of the Python that runs Anvil; of the project's own modules "
+            "those are there that import statements name"
+        )
     traceback.print_exception(error)
     reason = " ".join(str(error).split())[:300]
-    _fail(f"{what} {type(error).__name__}" + (f": {reason}" if reason else ""), shown, line)
+    _fail(f"{what} {type(error).__name__}" + (f": {reason}" if reason else ""), hint, file, line)
 
 
-def _fail(message: str, file: str | None = None, line: int | None = None) -> NoReturn:
-    print(json.dumps({"message": message, "file": file, "line": line}), file=sys.stderr)
+def _fail(message: str, hint: str, file: str | None = None, line: int | None = None) -> NoReturn:
+    found = {"message": message, "hint": hint, "file": file, "line": line}
+    print(json.dumps(found), file=sys.stderr)
     sys.exit(1)
 
 
