@@ -92,6 +92,8 @@ def _variants_of(path: str, kernels: Mapping[str, bytes]) -> tuple[list[Variant]
             wrong.append(mistake(f"variant {number}: {problem}"))
             continue
         dtype = entry["dtype"]
+        # A rendered project has what its kernels include and no more.
+        included = (*headers, *entry.get("headers", []))
         found.append(
             Variant(
                 op=folder,
@@ -99,13 +101,13 @@ def _variants_of(path: str, kernels: Mapping[str, bytes]) -> tuple[list[Variant]
                 name=entry["symbol"].removeprefix(f"anvil_{folder}_{dtype}_"),
                 symbol=entry["symbol"],
                 source=entry["source"],
-                headers=tuple(headers),
+                headers=included,
                 requires=tuple(entry["requires"]),
                 when=entry["when"],
                 scratch_bytes=entry["scratch_bytes"],
                 digest=kernel_digest(
                     kernels[entry["source"]],
-                    [kernels[header] for header in headers if header in kernels],
+                    [kernels[header] for header in included if header in kernels],
                 ),
                 traversal=entry.get("traversal", ""),
                 alignment_bytes=entry.get("alignment", 1),
@@ -123,6 +125,12 @@ def _problem_of(entry: Any, folder: str, kernels: Mapping[str, bytes]) -> str | 
     requires = entry.get("requires")
     if not isinstance(requires, list) or not all(isinstance(r, str) for r in requires):
         return f"`requires` is a list of ISA features, found {requires!r}"
+    headers = entry.get("headers", [])
+    if not isinstance(headers, list):
+        return f"`headers` is a list of paths relative to kernels/, found {headers!r}"
+    missing = [header for header in headers if header not in kernels]
+    if missing:
+        return f"header {missing[0]!r} is not there; paths are relative to kernels/"
     prefix = f"anvil_{folder}_{entry['dtype']}_"
     if not entry["symbol"].startswith(prefix) or "__" not in entry["symbol"][len(prefix) :]:
         return f"`symbol` reads {prefix}<variant>__<isa>, found {entry['symbol']!r}"

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from anvil.plan.kernel_registry import load_variants
 from tests.support.kernel_harness import PLATFORMS, core_features, kernel_files
 
+_INCLUDE = re.compile(rb'^#include "([^"]+)"', re.MULTILINE)
 VARIANTS = load_variants(kernel_files())
 
 
@@ -17,3 +20,16 @@ def test_some_platform_can_run_a_variant(symbol: str) -> None:
     assert any(offered.issuperset(variant.requires) for offered in features), (
         f"no platform of tests/support/kernel_harness.py has {variant.requires}"
     )
+
+
+@pytest.mark.parametrize("symbol", [variant.symbol for variant in VARIANTS])
+def test_a_variant_lists_every_header_that_it_includes(symbol: str) -> None:
+    # Otherwise a rendered project lacks it, and the kernel's digest misses its changes.
+    variant = next(v for v in VARIANTS if v.symbol == symbol)
+    included: set[str] = set()
+    rest = [variant.source]
+    while rest:
+        names = {name.decode() for name in _INCLUDE.findall(kernel_files()[rest.pop()])}
+        rest += sorted(names - included)
+        included |= names
+    assert included <= set(variant.headers)

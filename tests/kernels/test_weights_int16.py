@@ -61,6 +61,7 @@ def _cases() -> list[Case]:
         ]
         cases += _extreme_sums(flavour)
         cases += _halves(flavour)
+        cases += _near_halves(flavour)
     cases += [
         depthwise_case("int16", windows, _DEPTHWISE[i % 6], batches=1 + i % 2)
         for i, windows in enumerate(UNDILATED + DILATED)
@@ -149,6 +150,26 @@ def _halves(flavour: str) -> list[Case]:
                 label=f"_halves_{scale:.3f}",
             ),
         )
+    ]
+
+
+def _near_halves(flavour: str) -> list[Case]:
+    """Quotients by twice an odd number, some of which float64 rounds up to a half."""
+    return [
+        fully_connected_case(
+            flavour,
+            (255, 1),
+            (2, 1),
+            numbers=Numbers(
+                values=np.arange(-127, 128, dtype=np.int16).reshape(255, 1),
+                weights=np.array([[odd], [1]]),
+                bias=np.array([0, odd]),
+                scales=(1.0, 2.0 * odd),
+                weight_scales=(1.0,),
+            ),
+            label=f"_near_halves_{odd}",
+        )
+        for odd in (3, 7, 41, 49, 93, 103)
     ]
 
 

@@ -47,6 +47,17 @@ def test_a_traversal_and_an_alignment_are_read() -> None:
     assert (variant.traversal, variant.alignment_bytes) == ("broadcast", 8)
 
 
+def test_a_variant_adds_headers_of_its_own() -> None:
+    second = _YAML.replace("direct", "half").partition("variants:\n")[2]
+    files = kernels(
+        f"{_YAML}{second}    headers: [common/half.h]\n",
+        **{"add/half.c": "", "common/half.h": ""},
+    )
+    plain, half = load_variants(files)
+    assert plain.headers == ("add/add.h",)
+    assert half.headers == ("add/add.h", "common/half.h")
+
+
 def test_the_order_of_the_file_is_kept_and_folders_are_sorted() -> None:
     second = _YAML.replace("direct", "aligned").partition("variants:\n")[2]
     files = kernels(_YAML + second, **{"add/aligned.c": ""})
@@ -80,6 +91,8 @@ def test_one_symbol_twice_is_refused() -> None:
         ("requires: []", "traversal: rows\n    requires: [1]", "`requires` is a list"),
         ("requires: []", "requires: []\n    traversal: row", "found 'row'"),
         ("requires: []", "requires: []\n    traversal: [rows]", "found ['rows']"),
+        ("requires: []", "requires: []\n    headers: half.h", "`headers` is a list of paths"),
+        ("requires: []", "requires: []\n    headers: [half.h]", "'half.h' is not there"),
         ("requires: []", "requires: []\n    alignment: 3", "`alignment` is one of 1, 2, 4"),
         ("requires: []", "requires: []\n    alignment: true", "found True"),
         ("anvil_add_int8_direct__scalar", "add_int8", "anvil_add_int8_<variant>__<isa>"),
