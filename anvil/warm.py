@@ -37,7 +37,8 @@ def inputs_key(project: str, out: str, targets: tuple[str, ...] | None) -> str |
 
     Anvil's own code and data, anvil.yaml, and the project's kernels/, targets/ and quantized/
     enter it, by content. Where the model and the data lie stands in anvil.yaml, so the record
-    itself has their states. Where project and output lie enters it too: the record of a copied folder is not believed.
+    itself has their states. Where project and output lie enters it too: the record of a copied
+    folder is not believed.
     So does when a package was last installed, removed or replaced beside this Python.
     """
     try:

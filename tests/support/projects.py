@@ -15,6 +15,7 @@ from anvil.cache.store import Store
 from anvil.config.profiles import load_targets
 from anvil.core.graph import ABSENT
 from anvil.ops.registry import DEFINITIONS
+from anvil.plan.choose import Material
 from anvil.plan.document import plan_digest
 from anvil.plan.kernel_registry import load_variants
 from anvil.plan.make import make_plan
@@ -28,6 +29,8 @@ from tests.support import configuration
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from anvil.core.candidate import Candidate
+    from anvil.core.decision import FailedCandidate
     from anvil.core.graph import Graph
     from anvil.core.plan import Plan
     from anvil.core.target import Target
@@ -59,6 +62,23 @@ def plan_of(graph: Graph, target_name: str, name: str = "small") -> Plan:
         variants=load_variants(_data("kernels")),
         definitions=DEFINITIONS,
         model_sha256=MODEL_SHA256,
+    )
+
+
+def material_of(
+    graph: Graph, candidates: Sequence[Candidate], failed: Sequence[FailedCandidate]
+) -> Material:
+    """What a choice is made from: every candidate with the same graph, and no cost tables."""
+    return Material(
+        name="small",
+        candidates=tuple((one, graph) for one in candidates),
+        failed=tuple(failed),
+        variants=load_variants(_data("kernels")),
+        definitions=DEFINITIONS,
+        profiles={},
+        disabled_rewrites=frozenset(),
+        warnings=(),
+        rewritten={},
     )
 
 
