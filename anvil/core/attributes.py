@@ -80,6 +80,8 @@ class ArithmeticAttributes:
     """ADD and MUL."""
 
     activation: Activation
+    # ADD on int16: scales that are powers of two are rescaled by shifts, TFLite's older way.
+    pot_scale_int16: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -141,9 +141,9 @@ class Table:
             return default
         return float(self.buffer.number("f", position, self.name_of(name)))
 
-    def boolean(self, slot: int, name: str) -> bool:
-        """A bool; false where the file leaves it out."""
-        return self.integer(slot, name, "B") != 0
+    def boolean(self, slot: int, name: str, *, default: bool = False) -> bool:
+        """A bool; `default` where the file leaves it out."""
+        return self.integer(slot, name, "B", int(default)) != 0
 
     def table(self, slot: int, name: str) -> Table | None:
         """A nested table, None where there is none. A union's value is one too."""

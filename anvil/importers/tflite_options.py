@@ -159,6 +159,14 @@ def _arithmetic(options: Table) -> ArithmeticAttributes:
     return ArithmeticAttributes(activation=_activation(options, 0))
 
 
+def _add(options: Table) -> ArithmeticAttributes:
+    # The format's default is true.
+    return ArithmeticAttributes(
+        activation=_activation(options, 0),
+        pot_scale_int16=options.boolean(1, "pot_scale_int16", default=True),
+    )
+
+
 def _concatenation(options: Table) -> ConcatenationAttributes:
     return ConcatenationAttributes(
         axis=options.integer(0, "axis", "i"), activation=_activation(options, 1)
@@ -235,7 +243,7 @@ ROWS: Mapping[str, Row] = {
         min_inputs=2,
         max_inputs=2,
         options=OptionsType.ADD,
-        attributes=_arithmetic,
+        attributes=_add,
         default=ArithmeticAttributes(activation=Activation.NONE),
     ),
     "AVERAGE_POOL_2D": Row(
@@ -295,4 +303,5 @@ ROWS: Mapping[str, Row] = {
     "SOFTMAX": Row(
         newest=3, min_inputs=1, max_inputs=1, options=OptionsType.SOFTMAX, attributes=_softmax
     ),
+    "TANH": Row(newest=3, min_inputs=1, max_inputs=1),
 }

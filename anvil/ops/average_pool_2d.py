@@ -1,4 +1,8 @@
-"""AVERAGE_POOL_2D on int8: the mean of the pixels inside the image, rounded half away from zero."""
+"""AVERAGE_POOL_2D: the mean of the pixels inside the image.
+
+Integers are rounded with halves away from zero. Floats are added up in row-major order, as in
+TFLite's reference and in the C kernel, so that all three give the same bits.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from anvil.core.attributes import Pool2DAttributes
+from anvil.core.tensor import DType
+from anvil.ops.arrays import numpy_dtype
+from anvil.ops.checks import attributes_of, output_tensor
 from anvil.ops.definition import OperatorDefinition
+from anvil.ops.float_activation import clamp_float
 from anvil.ops.pooling import (
     pool_axes,
     pool_calls,
@@ -30,17 +39,23 @@ def _reference(op: Op, graph: Graph, inputs: Sequence[Array | None]) -> tuple[Ar
     (images,) = inputs
     assert images is not None
     vertical, horizontal = pool_axes(op, graph)
-    values = padded(images.astype(np.int64), vertical, horizontal, value=0)
-    inside = padded(np.ones_like(images, dtype=np.int64), vertical, horizontal, value=0)
-    sums: npt.NDArray[Any] = np.zeros(pool_shapes(op, graph)[0], dtype=np.int64)
+    output = output_tensor(op, graph)
+    is_float = output.dtype is DType.FLOAT32
+    wide = np.float32 if is_float else np.int64
+    values = padded(images.astype(wide), vertical, horizontal, value=0)
+    inside = padded(np.ones_like(images, dtype=wide), vertical, horizontal, value=0)
+    sums: npt.NDArray[Any] = np.zeros(pool_shapes(op, graph)[0], dtype=wide)
     counts = np.zeros_like(sums)
     for y in range(vertical.n_taps):
         for x in range(horizontal.n_taps):
             tap = (slice(None), vertical.pixels(y), horizontal.pixels(x))
-            sums += values[tap]
+            with np.errstate(over="ignore", invalid="ignore"):
+                sums += values[tap]
             counts += inside[tap]
+    if is_float:
+        return (clamp_float(sums / counts, attributes_of(op, Pool2DAttributes).activation),)
     means = np.sign(sums) * ((np.abs(sums) + counts // 2) // counts)
-    return (np.clip(means, *pool_output_range(op, graph)).astype(np.int8),)
+    return (np.clip(means, *pool_output_range(op, graph)).astype(numpy_dtype(output.dtype)),)
 
 
 DEFINITION = OperatorDefinition(

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from anvil.core.graph import Graph, Op
     from anvil.core.tensor import Tensor
 
+# What operators compute in; the order is that of messages.
+DATA_TYPES = (DType.INT8, DType.INT16, DType.FLOAT32)
+
 AttributesT = TypeVar("AttributesT")
 
 
@@ -66,18 +69,31 @@ def float32_problems(role: str, tensor: Tensor) -> list[str]:
 
 def int8_problems(role: str, tensor: Tensor) -> list[str]:
     """Refuse what is not an int8 tensor with elements, one scale and one zero point."""
+    return _quantized_problems(role, tensor, DType.INT8)
+
+
+def int16_problems(role: str, tensor: Tensor) -> list[str]:
+    """Refuse what is not an int16 tensor with elements, one scale and the zero point 0."""
+    return _quantized_problems(role, tensor, DType.INT16)
+
+
+def _quantized_problems(role: str, tensor: Tensor, dtype: DType) -> list[str]:
     label = f"its {role} {tensor.name!r}"
-    if tensor.dtype is not DType.INT8:
-        return [f"{label} is {tensor.dtype.value}; int8 is supported"]
+    if tensor.dtype is not dtype:
+        return [f"{label} is {tensor.dtype.value}; {dtype.value} is supported"]
     if tensor.quantization is None:
-        return [f"{label} is int8 without quantization; it needs one scale and one zero point"]
+        return [
+            f"{label} is {dtype.value} without quantization; it needs one scale and one zero point"
+        ]
     if tensor.quantization.is_per_channel:
         n_scales = len(tensor.quantization.scales)
         return [f"{label} has {n_scales} scales; one scale for the whole tensor is supported"]
-    least, greatest = integer_range(DType.INT8)
-    if not least <= tensor.quantization.zero_point <= greatest:
-        zero_point = tensor.quantization.zero_point
-        return [f"{label} has zero point {zero_point}; int8 allows {least} to {greatest}"]
+    # TFLite's int16 kernels are symmetric.
+    least, greatest = integer_range(dtype) if dtype is DType.INT8 else (0, 0)
+    zero_point = tensor.quantization.zero_point
+    if not least <= zero_point <= greatest:
+        allowed = "0 alone" if least == greatest else f"{least} to {greatest}"
+        return [f"{label} has zero point {zero_point}; {dtype.value} allows {allowed}"]
     return _empty_problems(role, tensor)
 
 
@@ -92,12 +108,44 @@ def _empty_problems(role: str, tensor: Tensor) -> list[str]:
     return []
 
 
-def int8_op_problems(op: Op, graph: Graph, n_data_inputs: int | None = None) -> list[str]:
-    """Refuse any of the first `n_data_inputs` inputs (None: all) or outputs that is not int8."""
+def data_problems(
+    op: Op,
+    graph: Graph,
+    n_data_inputs: int | None = None,
+    dtypes: Sequence[DType] = DATA_TYPES,
+) -> list[str]:
+    """Refuse all but one type of `dtypes` for the output and the first `n_data_inputs` inputs.
+
+    None counts all inputs. int8 and int16 need one scale each, int16 the zero point 0.
+    """
+    output = output_tensor(op, graph)
+    inputs = input_tensors(op, graph)[:n_data_inputs]
+    if output.dtype not in dtypes:
+        allowed = ", ".join(dtype.value for dtype in dtypes)
+        return [
+            f"its {role} {tensor.name!r} is {tensor.dtype.value}; supported are {allowed}"
+            for role, tensor in (
+                *((f"input {position}", tensor) for position, tensor in enumerate(inputs)),
+                ("output", output),
+            )
+            if tensor.dtype not in dtypes
+        ]
     problems = []
-    for position, tensor in enumerate(input_tensors(op, graph)[:n_data_inputs]):
-        problems += int8_problems(f"input {position}", tensor)
-    return problems + int8_problems("output", output_tensor(op, graph))
+    for position, tensor in enumerate(inputs):
+        if tensor.dtype is not output.dtype:
+            problems.append(
+                f"its input {position} {tensor.name!r} is {tensor.dtype.value} and its output "
+                f"{output.name!r} {output.dtype.value}; they must be of one type"
+            )
+        else:
+            problems += _typed_problems(f"input {position}", tensor)
+    return problems + _typed_problems("output", output)
+
+
+def _typed_problems(role: str, tensor: Tensor) -> list[str]:
+    if tensor.dtype is DType.FLOAT32:
+        return float32_problems(role, tensor)
+    return _quantized_problems(role, tensor, tensor.dtype)
 
 
 def same_quantization_problems(op: Op, graph: Graph, n_data_inputs: int | None = None) -> list[str]:

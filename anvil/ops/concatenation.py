@@ -1,7 +1,7 @@
-"""CONCATENATION of int8 tensors of one quantization, along any axis.
+"""CONCATENATION of tensors of one type and quantization, along any axis.
 
 It is lowered to one copy per input, so that the kernel's signature does not depend on
-their number. TFLite's reference, too, refuses int8 inputs that would have to be rescaled,
+their number. TFLite's reference, too, refuses inputs that would have to be rescaled,
 and a fused activation.
 """
 
@@ -17,8 +17,8 @@ from anvil.core.plan import KernelCall
 from anvil.ops.checks import (
     arity_problems,
     attributes_of,
+    data_problems,
     input_tensors,
-    int8_op_problems,
     output_tensor,
     same_quantization_problems,
     shape_problems,
@@ -33,12 +33,12 @@ if TYPE_CHECKING:
 
 
 def check(op: Op, graph: Graph) -> list[str]:
-    """Refuse all but int8 of equal quantization, and shapes that differ off the axis."""
+    """Refuse all but one type of equal quantization, and shapes that differ off the axis."""
     problems = arity_problems(op, least=1)
     if problems:
         return problems
     attributes = attributes_of(op, ConcatenationAttributes)
-    problems = int8_op_problems(op, graph) or same_quantization_problems(op, graph)
+    problems = data_problems(op, graph) or same_quantization_problems(op, graph)
     if attributes.activation is not Activation.NONE:
         problems.append(
             f"it has the fused activation {attributes.activation.value}; TFLite allows none here"
@@ -74,7 +74,7 @@ def infer_shapes(op: Op, graph: Graph) -> tuple[Shape, ...]:
 
 
 def reference(op: Op, graph: Graph, inputs: Sequence[Array | None]) -> tuple[Array, ...]:
-    """int8, the inputs one after the other along the axis."""
+    """The inputs one after the other along the axis."""
     return (
         np.concatenate([values for values in inputs if values is not None], axis=_axis(op, graph)),
     )
@@ -91,7 +91,7 @@ def lower(op: Op, graph: Graph) -> tuple[KernelCall, ...]:
         calls.append(
             KernelCall(
                 op="concatenation",
-                dtype="int8",
+                dtype=output.dtype.value,
                 parameters=(
                     ("n_rows", math.prod(output.shape[:axis])),
                     ("row_elements", row_elements),

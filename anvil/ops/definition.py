@@ -40,3 +40,5 @@ class OperatorDefinition:
     reference: Callable[[Op, Graph, Sequence[Array | None]], tuple[Array, ...]]
     lower: Callable[[Op, Graph], tuple[KernelCall, ...]]
     tolerance: Tolerance = EXACT
+    # Further folders under kernels/, where types other than int8 have another kernel.
+    other_folders: tuple[str, ...] = ()

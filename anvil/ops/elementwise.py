@@ -1,14 +1,15 @@
-"""What ADD and MUL share, and what the operators on one int8 tensor share."""
+"""What ADD and MUL share, and what the operators on one tensor share."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from anvil.core.plan import KernelCall
 from anvil.ops.broadcast import MAX_RANK, broadcast_shape
 from anvil.ops.checks import (
     arity_problems,
+    data_problems,
     input_tensors,
-    int8_op_problems,
     output_tensor,
     shape_problems,
 )
@@ -28,11 +29,11 @@ def quantization_of(tensor: Tensor) -> Quantization:
 
 
 def binary_problems(op: Op, graph: Graph) -> list[str]:
-    """Refuse all but two int8 tensors of shapes that broadcast, and an int8 output."""
+    """Refuse all but two tensors and an output of one type, of shapes that broadcast."""
     problems = arity_problems(op, least=2, most=2)
     if problems:
         return problems
-    problems = int8_op_problems(op, graph)
+    problems = data_problems(op, graph)
     first, second = input_tensors(op, graph)
     shape = broadcast_shape(first.shape, second.shape)
     if shape is None:
@@ -59,12 +60,26 @@ def binary_shape(op: Op, graph: Graph) -> Shape:
 
 
 def unary_problems(op: Op, graph: Graph) -> list[str]:
-    """Refuse all but one int8 tensor and an int8 output of its shape."""
+    """Refuse all but one tensor and an output of its type and shape."""
     problems = arity_problems(op, least=1, most=1)
     if problems:
         return problems
-    problems = int8_op_problems(op, graph)
+    problems = data_problems(op, graph)
     return problems + shape_problems(output_tensor(op, graph), input_tensors(op, graph)[0].shape)
+
+
+def elementwise_call(op: Op, graph: Graph) -> KernelCall:
+    """The call of a kernel of the operator's name that knows only the number of elements."""
+    output = output_tensor(op, graph)
+    return KernelCall(
+        op=op.kind.lower(),
+        dtype=output.dtype.value,
+        parameters=(("n_elements", output.n_elements),),
+        inputs=op.inputs,
+        constants=(),
+        outputs=op.outputs,
+        n_macs=0,
+    )
 
 
 def unary_shapes(op: Op, graph: Graph) -> tuple[Shape, ...]:

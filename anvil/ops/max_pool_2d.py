@@ -1,4 +1,4 @@
-"""MAX_POOL_2D on int8: the greatest of the pixels inside the image."""
+"""MAX_POOL_2D: the greatest of the pixels inside the image. A NaN is left out, as in TFLite."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from anvil.ops.arrays import numpy_dtype
+from anvil.ops.checks import output_tensor
 from anvil.ops.definition import OperatorDefinition
 from anvil.ops.pooling import (
     pool_axes,
@@ -23,20 +25,21 @@ if TYPE_CHECKING:
     from anvil.core.graph import Graph, Op
     from anvil.ops.definition import Array
 
-_LEAST = -128  # of int8: it never wins against a pixel
-
 
 def _reference(op: Op, graph: Graph, inputs: Sequence[Array | None]) -> tuple[Array, ...]:
     (images,) = inputs
     assert images is not None
     vertical, horizontal = pool_axes(op, graph)
-    values = padded(images.astype(np.int8), vertical, horizontal, value=_LEAST)
-    greatest = np.full(pool_shapes(op, graph)[0], _LEAST, dtype=np.int8)
+    dtype = numpy_dtype(output_tensor(op, graph).dtype)
+    # It never wins against a pixel.
+    least = np.finfo(dtype).min if dtype.kind == "f" else np.iinfo(dtype).min
+    values = padded(images.astype(dtype), vertical, horizontal, value=least)
+    greatest = np.full(pool_shapes(op, graph)[0], least, dtype=dtype)
     for y in range(vertical.n_taps):
         for x in range(horizontal.n_taps):
             tap = values[:, vertical.pixels(y), horizontal.pixels(x)]
-            greatest = np.maximum(greatest, tap)
-    return (np.clip(greatest, *pool_output_range(op, graph)).astype(np.int8),)
+            greatest = np.where(tap > greatest, tap, greatest)
+    return (np.clip(greatest, *pool_output_range(op, graph)).astype(dtype),)
 
 
 DEFINITION = OperatorDefinition(

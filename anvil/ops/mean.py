@@ -1,7 +1,8 @@
-"""MEAN of an int8 tensor over constant axes.
+"""MEAN of a tensor over constant axes.
 
-The sum is exact; the division by the number of elements is folded into the multiplier
-that brings it to the output's scale, with as many bits kept as TFLite's reference keeps.
+Floats are added up in row-major order and divided. A sum of integers is exact; the division by
+the number of elements is folded into the multiplier that brings it to the output's scale, with
+as many bits kept as TFLite's reference keeps.
 """
 
 from __future__ import annotations
@@ -10,17 +11,18 @@ import math
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from anvil.core.attributes import MeanAttributes
 from anvil.core.plan import KernelCall
 from anvil.core.tensor import DType
-from anvil.ops.arrays import array_of
+from anvil.ops.arrays import array_of, numpy_dtype
 from anvil.ops.checks import (
     arity_problems,
     attributes_of,
     constant_problems,
+    data_problems,
     input_tensors,
-    int8_op_problems,
     output_tensor,
     shape_problems,
 )
@@ -41,16 +43,17 @@ if TYPE_CHECKING:
     from anvil.core.graph import Graph, Op
     from anvil.ops.definition import Array, Shape
 
-_GREATEST_DIFFERENCE = 255
+_GREATEST_DIFFERENCES = {DType.INT8: 255, DType.INT16: 2**15}
+_MAX_FLOATS = 2**24  # of one sum: a float holds their number
 
 
 def check(op: Op, graph: Graph) -> list[str]:
-    """Refuse all but int8 with one scale each, and constant axes that the input has."""
+    """Refuse all but one type with one scale each, and constant axes that the input has."""
     problems = arity_problems(op, least=2, most=2)
     if problems:
         return problems
     source, axes = input_tensors(op, graph)
-    problems = int8_op_problems(op, graph, 1)
+    problems = data_problems(op, graph, 1)
     problems += constant_problems("axes", axes, (DType.INT32,))
     if problems:
         return problems
@@ -59,7 +62,12 @@ def check(op: Op, graph: Graph) -> list[str]:
     if outside:
         return [f"it reduces axis {outside[0]}; its input of rank {rank} has {-rank} to {rank - 1}"]
     problems = shape_problems(output_tensor(op, graph), infer_shapes(op, graph)[0])
-    greatest_sum = _GREATEST_DIFFERENCE * _n_reduced(op, graph)
+    if source.dtype is DType.FLOAT32:
+        n_reduced = _n_reduced(op, graph)
+        if n_reduced > _MAX_FLOATS:
+            problems.append(f"it adds up {n_reduced} elements; {_MAX_FLOATS} is the most supported")
+        return problems
+    greatest_sum = _GREATEST_DIFFERENCES[source.dtype] * _n_reduced(op, graph)
     if greatest_sum << max(0, _rescaling(op, graph).shift) > INT32_MAX:
         problems.append(
             f"it adds up {_n_reduced(op, graph)} elements and multiplies by "
@@ -79,17 +87,20 @@ def infer_shapes(op: Op, graph: Graph) -> tuple[Shape, ...]:
 
 
 def reference(op: Op, graph: Graph, inputs: Sequence[Array | None]) -> tuple[Array, ...]:
-    """int8 mean in the output's quantization."""
+    """The mean, for integers in the output's quantization."""
     values = inputs[0]
     assert values is not None
+    output = output_tensor(op, graph)
     axes = tuple(sorted(_reduced_axes(op, graph)))
+    if output.dtype is DType.FLOAT32:
+        return (_mean(values.astype(np.float32), axes).reshape(output.shape),)
     zero_point = quantization_of(input_tensors(op, graph)[0]).zero_point
     total = values.astype(np.int32).sum(axis=axes, dtype=np.int32)
     total = np.asarray(total - np.int32(zero_point * _n_reduced(op, graph)), dtype=np.int32)
     point = _rescaling(op, graph)
     rescaled = requantize(total, point.multiplier, point.shift)
-    result = rescaled + quantization_of(output_tensor(op, graph)).zero_point
-    clamped = np.clip(result, *integer_range(DType.INT8)).astype(np.int8)
+    result = rescaled + quantization_of(output).zero_point
+    clamped = np.clip(result, *integer_range(output.dtype)).astype(numpy_dtype(output.dtype))
     return (clamped.reshape(infer_shapes(op, graph)[0]),)
 
 
@@ -104,29 +115,50 @@ def lower(op: Op, graph: Graph) -> tuple[KernelCall, ...]:
     ]
     outer = fuse([loop for axis, loop in enumerate(loops) if axis not in reduced])
     inner = fuse([loop for axis, loop in enumerate(loops) if axis in reduced])
-    point = _rescaling(op, graph)
     return (
         KernelCall(
             op="mean",
-            dtype="int8",
+            dtype=output.dtype.value,
             parameters=(
                 ("n_outputs", output.n_elements),
                 ("n_output_loops", len(outer)),
                 ("n_sum_rows", n_rows(inner)),
                 ("n_sum_loops", len(inner)),
-                (
-                    "sum_offset",
-                    -quantization_of(source).zero_point * _n_reduced(op, graph),
-                ),
-                ("multiplier", point.multiplier),
-                ("shift", point.shift),
-                ("output_zero_point", quantization_of(output).zero_point),
+                *_rescaling_fields(op, graph),
             ),
             inputs=op.inputs[:1],
             constants=(loop_table("output_loops", outer), loop_table("sum_loops", inner)),
             outputs=op.outputs,
             n_macs=source.n_elements,
         ),
+    )
+
+
+def _mean(values: npt.NDArray[np.float32], axes: tuple[int, ...]) -> npt.NDArray[np.float32]:
+    """The mean over `axes`, one element added after the other: NumPy's sum would pair them."""
+    kept = [axis for axis in range(values.ndim) if axis not in axes]
+    n_reduced = math.prod(values.shape[axis] for axis in axes)
+    rows = values.transpose(*axes, *kept).reshape(n_reduced, -1)
+    total = np.zeros(rows.shape[1], dtype=np.float32)
+    with np.errstate(over="ignore", invalid="ignore"):
+        for row in rows:
+            total = total + row
+    return total / np.float32(n_reduced)
+
+
+def _rescaling_fields(op: Op, graph: Graph) -> tuple[tuple[str, int], ...]:
+    source = input_tensors(op, graph)[0]
+    n_reduced = _n_reduced(op, graph)
+    if source.dtype is DType.FLOAT32:
+        return (("n_reduced", n_reduced),)
+    point = _rescaling(op, graph)
+    scaling = (("multiplier", point.multiplier), ("shift", point.shift))
+    if source.dtype is DType.INT16:
+        return scaling
+    return (
+        ("sum_offset", -quantization_of(source).zero_point * n_reduced),
+        *scaling,
+        ("output_zero_point", quantization_of(output_tensor(op, graph)).zero_point),
     )
 
 

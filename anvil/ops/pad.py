@@ -1,6 +1,6 @@
-"""PAD of an int8 tensor with its zero point, by constant paddings, up to rank 5.
+"""PAD of a tensor with its zero point (floats: with 0), by constant paddings, up to rank 5.
 
-The kernel fills the output and then copies the input's rows to their places: a few bytes
+The kernel fills the output and then copies the input's rows to their places: a few elements
 are written twice, and no size or rank needs a case of its own.
 """
 
@@ -16,8 +16,8 @@ from anvil.ops.arrays import array_of
 from anvil.ops.checks import (
     arity_problems,
     constant_problems,
+    data_problems,
     input_tensors,
-    int8_op_problems,
     output_tensor,
     same_quantization_problems,
     shape_problems,
@@ -36,13 +36,13 @@ _MAX_RANK = 5  # of TFLite's reference
 
 
 def check(op: Op, graph: Graph) -> list[str]:
-    """Refuse all but int8, equal quantization, and constant paddings that are not negative."""
+    """Refuse all but one type, equal quantization, and constant paddings that are not negative."""
     problems = arity_problems(op, least=2, most=2)
     if problems:
         return problems
     source, paddings = input_tensors(op, graph)
     rank = len(source.shape)
-    problems = int8_op_problems(op, graph, 1) or same_quantization_problems(op, graph, 1)
+    problems = data_problems(op, graph, 1) or same_quantization_problems(op, graph, 1)
     problems += constant_problems("paddings", paddings, (DType.INT32, DType.INT64))
     if not 1 <= rank <= _MAX_RANK:
         problems.append(f"its input is of rank {rank}; rank 1 to {_MAX_RANK} is supported")
@@ -66,11 +66,10 @@ def infer_shapes(op: Op, graph: Graph) -> tuple[Shape, ...]:
 
 
 def reference(op: Op, graph: Graph, inputs: Sequence[Array | None]) -> tuple[Array, ...]:
-    """int8, padded with the output's zero point."""
+    """The input within the output's zero point."""
     values = inputs[0]
     assert values is not None
-    zero_point = quantization_of(output_tensor(op, graph)).zero_point
-    return (np.pad(values, _paddings(op, graph), constant_values=zero_point),)
+    return (np.pad(values, _paddings(op, graph), constant_values=_value(op, graph)),)
 
 
 def lower(op: Op, graph: Graph) -> tuple[KernelCall, ...]:
@@ -89,13 +88,13 @@ def lower(op: Op, graph: Graph) -> tuple[KernelCall, ...]:
     return (
         KernelCall(
             op="pad",
-            dtype="int8",
+            dtype=output.dtype.value,
             parameters=(
                 ("n_elements", output.n_elements),
                 ("offset", sum(n * stride for n, stride in zip(before, strides, strict=True))),
                 ("n_rows", n_rows(loops)),
                 ("n_loops", len(loops)),
-                ("value", quantization_of(output).zero_point),
+                ("value", _value(op, graph)),
             ),
             inputs=op.inputs[:1],
             constants=(loop_table("loops", loops),),
@@ -103,6 +102,11 @@ def lower(op: Op, graph: Graph) -> tuple[KernelCall, ...]:
             n_macs=0,
         ),
     )
+
+
+def _value(op: Op, graph: Graph) -> float:
+    output = output_tensor(op, graph)
+    return 0.0 if output.dtype is DType.FLOAT32 else quantization_of(output).zero_point
 
 
 def _paddings(op: Op, graph: Graph) -> list[tuple[int, int]]:

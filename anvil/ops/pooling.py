@@ -1,6 +1,6 @@
 """What AVERAGE_POOL_2D and MAX_POOL_2D share: windows over each channel of an NHWC image.
 
-A pool moves raw int8 values: input and output have one quantization, and windows leave the
+A pool moves raw values: input and output have one quantization, and windows leave the
 padding out.
 """
 
@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING
 
 from anvil.core.attributes import Pool2DAttributes
 from anvil.core.plan import KernelCall
+from anvil.core.tensor import DType
 from anvil.ops.checks import (
     arity_problems,
     attributes_of,
-    int8_op_problems,
+    data_problems,
     output_tensor,
     same_quantization_problems,
     shape_problems,
 )
 from anvil.ops.elementwise import quantization_of
+from anvil.ops.float_activation import float_range
 from anvil.ops.requantize import activation_range
 from anvil.ops.windows import (
     Axis,
@@ -32,7 +34,8 @@ if TYPE_CHECKING:
     from anvil.core.graph import Graph, Op
     from anvil.ops.definition import Shape
 
-_MAX_PIXELS = 2**23  # of one window: an int32 holds their sum with half a count added
+# Of one window: an int32 holds their sum with half a count added, and a float their number.
+_MAX_PIXELS = {DType.INT8: 2**23, DType.INT16: 2**15, DType.FLOAT32: 2**24}
 
 
 def pool_axes(op: Op, graph: Graph) -> tuple[Axis, Axis]:
@@ -44,7 +47,7 @@ def pool_axes(op: Op, graph: Graph) -> tuple[Axis, Axis]:
 
 
 def pool_problems(op: Op, graph: Graph) -> list[str]:
-    """Refuse all but one int8 NHWC image, an output of its quantization, and sound windows."""
+    """Refuse all but one NHWC image, an output of its type and scale, and sound windows."""
     problems = arity_problems(op, least=1, most=1)
     if problems:
         return problems
@@ -52,14 +55,15 @@ def pool_problems(op: Op, graph: Graph) -> list[str]:
     if problems:
         return problems
     vertical, horizontal = pool_axes(op, graph)
-    problems = int8_op_problems(op, graph) + window_problems(vertical, horizontal)
+    problems = data_problems(op, graph) + window_problems(vertical, horizontal)
     n_pixels = min(vertical.n_taps, vertical.extent) * min(horizontal.n_taps, horizontal.extent)
-    if n_pixels > _MAX_PIXELS:
-        problems.append(f"its windows have {n_pixels} pixels; {_MAX_PIXELS} is the most supported")
-    return (
-        problems
-        or same_quantization_problems(op, graph)
-        or shape_problems(output_tensor(op, graph), pool_shapes(op, graph)[0])
+    if problems:
+        return problems
+    most = _MAX_PIXELS[output_tensor(op, graph).dtype]
+    if n_pixels > most:
+        return [f"its windows have {n_pixels} pixels; {most} is the most supported"]
+    return same_quantization_problems(op, graph) or shape_problems(
+        output_tensor(op, graph), pool_shapes(op, graph)[0]
     )
 
 
@@ -70,10 +74,12 @@ def pool_shapes(op: Op, graph: Graph) -> tuple[Shape, ...]:
     return ((batches, vertical.n_windows, horizontal.n_windows, channels),)
 
 
-def pool_output_range(op: Op, graph: Graph) -> tuple[int, int]:
-    """The values that the fused activation allows."""
+def pool_output_range(op: Op, graph: Graph) -> tuple[float, float]:
+    """The values that the fused activation allows: integers where the type is one."""
     output = output_tensor(op, graph)
     activation = attributes_of(op, Pool2DAttributes).activation
+    if output.dtype is DType.FLOAT32:
+        return float_range(activation)
     return activation_range(activation, quantization_of(output), output.dtype)
 
 
@@ -85,7 +91,7 @@ def pool_calls(op: Op, graph: Graph, folder: str) -> tuple[KernelCall, ...]:
     return (
         KernelCall(
             op=folder,
-            dtype="int8",
+            dtype=output_tensor(op, graph).dtype.value,
             parameters=(
                 ("batches", batches),
                 ("input_h", vertical.extent),

@@ -23,6 +23,7 @@ from anvil.ops import (
     relu6,
     reshape,
     softmax,
+    tanh,
 )
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ _OPERATORS = (
     relu6,
     reshape,
     softmax,
+    tanh,
 )
 
 DEFINITIONS: Mapping[str, OperatorDefinition] = MappingProxyType(

@@ -1,4 +1,4 @@
-"""RELU of an int8 tensor: max(x, 0), rescaled to the output's quantization."""
+"""RELU of a tensor: max(x, 0), rescaled to the output's quantization."""
 
 from __future__ import annotations
 

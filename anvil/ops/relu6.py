@@ -1,4 +1,4 @@
-"""RELU6 of an int8 tensor: x between 0 and 6, rescaled to the output's quantization."""
+"""RELU6 of a tensor: x between 0 and 6, rescaled to the output's quantization."""
 
 from __future__ import annotations
 

@@ -1,6 +1,10 @@
-"""SOFTMAX of an int8 tensor over its last axis, in fixed point throughout.
+"""SOFTMAX of a tensor over its last axis; on int8 and int16 in fixed point throughout.
 
-TFLite's reference computes exp of each difference to the row's maximum in fixed point, adds
+On floats each difference to the row's maximum is exponentiated, and each result divided by
+their sum; the tolerance covers what one exp differs from another in. int16 is in
+softmax_int16.py.
+
+On int8 TFLite's reference computes exp of each difference to the row's maximum in fixed point, adds
 them up with 12 integer bits, inverts the sum by three steps of Newton's method and
 multiplies. Differences are whole numbers from 0 to 255, so that their exponentials are a
 table made at build time (1 KiB at most); the rest runs on the device in the same integers.
@@ -17,6 +21,9 @@ import numpy.typing as npt
 
 from anvil.core.attributes import SoftmaxAttributes
 from anvil.core.plan import KernelCall
+from anvil.core.tensor import DType
+from anvil.core.tolerance import Tolerance
+from anvil.ops import softmax_int16
 from anvil.ops.arrays import constant_of
 from anvil.ops.checks import attributes_of, input_tensors, output_tensor
 from anvil.ops.definition import OperatorDefinition
@@ -35,6 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from anvil.core.graph import Graph, Op
+    from anvil.core.tensor import Tensor
     from anvil.ops.definition import Array
 
 _DIFFERENCE_BITS = 26  # fractional bits of a scaled difference; 5 integer bits are left
@@ -45,10 +53,15 @@ _OUTPUT_ZERO_POINT = -128
 
 
 def check(op: Op, graph: Graph) -> list[str]:
-    """Refuse all but int8 with one scale each, and an output from 0 to 255/256."""
+    """Refuse all but one type with one scale each, and an output of another range than 0 to 1."""
     problems = unary_problems(op, graph)
     if problems:
         return problems
+    match output_tensor(op, graph).dtype:
+        case DType.FLOAT32:
+            return _float_problems(op, graph)
+        case DType.INT16:
+            return softmax_int16.problems(op, graph)
     source, output = input_tensors(op, graph)[0], output_tensor(op, graph)
     if not source.shape:
         problems.append(f"its input {source.name!r} is a scalar; it needs an axis to run over")
@@ -76,10 +89,26 @@ def check(op: Op, graph: Graph) -> list[str]:
     return problems
 
 
+def _float_problems(op: Op, graph: Graph) -> list[str]:
+    source = input_tensors(op, graph)[0]
+    beta = attributes_of(op, SoftmaxAttributes).beta
+    problems = []
+    if not source.shape:
+        problems.append(f"its input {source.name!r} is a scalar; it needs an axis to run over")
+    if not math.isfinite(beta):
+        problems.append(f"its beta is {beta:g}; it must be a finite number")
+    return problems
+
+
 def reference(op: Op, graph: Graph, inputs: Sequence[Array | None]) -> tuple[Array, ...]:
-    """int8 probabilities: scale 1/256, zero point -128."""
+    """Probabilities; int8 with scale 1/256 and zero point -128, int16 with scale 1/32768."""
     values = inputs[0]
     assert values is not None
+    match output_tensor(op, graph).dtype:
+        case DType.FLOAT32:
+            return (_float_reference(op, values.astype(np.float32)),)
+        case DType.INT16:
+            return (softmax_int16.reference(op, graph, values),)
     table = _exponentials(op, graph)
     wide = values.astype(np.int32)
     differences = wide.max(axis=-1, keepdims=True) - wide
@@ -103,6 +132,10 @@ def reference(op: Op, graph: Graph, inputs: Sequence[Array | None]) -> tuple[Arr
 def lower(op: Op, graph: Graph) -> tuple[KernelCall, ...]:
     """One call; rows of the last axis are independent."""
     source = input_tensors(op, graph)[0]
+    if source.dtype is DType.INT16:
+        return softmax_int16.lower(op, graph)
+    if source.dtype is DType.FLOAT32:
+        return (_float_call(op, source),)
     table = _exponentials(op, graph)
     return (
         KernelCall(
@@ -118,6 +151,32 @@ def lower(op: Op, graph: Graph) -> tuple[KernelCall, ...]:
             outputs=op.outputs,
             n_macs=0,
         ),
+    )
+
+
+def _float_reference(op: Op, values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    beta = np.float32(attributes_of(op, SoftmaxAttributes).beta)
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        exponentials = np.exp((values - values.max(axis=-1, keepdims=True)) * beta)
+        probabilities: npt.NDArray[np.float32] = exponentials / exponentials.sum(
+            axis=-1, keepdims=True, dtype=np.float32
+        )
+    return probabilities
+
+
+def _float_call(op: Op, source: Tensor) -> KernelCall:
+    return KernelCall(
+        op="softmax",
+        dtype="float32",
+        parameters=(
+            ("n_rows", math.prod(source.shape[:-1])),
+            ("depth", source.shape[-1]),
+            ("beta", attributes_of(op, SoftmaxAttributes).beta),
+        ),
+        inputs=op.inputs,
+        constants=(),
+        outputs=op.outputs,
+        n_macs=0,
     )
 
 
@@ -206,4 +265,5 @@ DEFINITION = OperatorDefinition(
     infer_shapes=unary_shapes,
     reference=reference,
     lower=lower,
+    tolerance=Tolerance(absolute=0.0, relative=1e-6),
 )

@@ -16,9 +16,34 @@ typedef struct {
   int32_t output_max;
 } anvil_mul_int8_parameters;
 
+/* int16 tensors have the zero point 0. */
+typedef struct {
+  int32_t n_rows;
+  int32_t n_loops;
+  int32_t multiplier;
+  int32_t shift;
+  int32_t output_min;
+  int32_t output_max;
+} anvil_mul_int16_parameters;
+
+typedef struct {
+  int32_t n_rows;
+  int32_t n_loops;
+  float output_min;
+  float output_max;
+} anvil_mul_float32_parameters;
+
 /* loops: {extent, stride of input1, stride of input2} each, see common/loops.h. */
 void anvil_mul_int8_broadcast__scalar(const anvil_mul_int8_parameters *parameters,
                                       const int8_t *input1, const int8_t *input2,
                                       const int32_t *loops, int8_t *output);
+
+void anvil_mul_int16_broadcast__scalar(const anvil_mul_int16_parameters *parameters,
+                                       const int16_t *input1, const int16_t *input2,
+                                       const int32_t *loops, int16_t *output);
+
+void anvil_mul_float32_broadcast__scalar(const anvil_mul_float32_parameters *parameters,
+                                         const float *input1, const float *input2,
+                                         const int32_t *loops, float *output);
 
 #endif

@@ -1,4 +1,4 @@
-"""QUANTIZE from float32; from int8 it is a table, see test_lookup.py."""
+"""QUANTIZE from float32, and with int16 on one side; from int8 to int8 see test_lookup.py."""
 
 from __future__ import annotations
 
@@ -53,6 +53,55 @@ CASES = [
     *(
         quantize_case(f"random {seed}", around_ties(scale), scale, 11 * seed - 100)
         for seed, scale in enumerate(10 ** np.random.default_rng(7).uniform(-5, 5, 16))
+    ),
+]
+_INT16_STEPS = np.concatenate(
+    [
+        [0.0, -0.0, 0.5, -0.5, 1.5, -2.5, 0.49999997, 32767.49, 32767.5, -32768.5],
+        [8388609.0, 1e9, -1e9],
+        np.linspace(-40000, 40000, 1001),
+    ]
+)
+_SOME_INT16 = np.append(np.arange(-(2**15), 2**15, 97), 2**15 - 1).astype(np.int16)
+_EVERY_INT8 = np.arange(-128, 128).astype(np.int8)
+
+
+def conversion(
+    values: npt.NDArray[Any],
+    to: DType,
+    scales: tuple[float, float],
+    zero_points: tuple[int, int] = (0, 0),
+) -> Case:
+    """Integers or, with the first scale 1, floats."""
+    dtype = DType(values.dtype.name)
+    source = activation(
+        "x",
+        values.shape,
+        dtype=dtype,
+        scale=None if dtype is DType.FLOAT32 else scales[0],
+        zero_point=zero_points[0],
+    )
+    output = activation("y", values.shape, dtype=to, scale=scales[1], zero_point=zero_points[1])
+    return Case(
+        name=f"{dtype.value} {scales[0]:g} to {to.value} {scales[1]:g}",
+        graph=one_op_graph("QUANTIZE", [source], [output]),
+        inputs=(values,),
+    )
+
+
+CASES += [
+    *(
+        conversion((_INT16_STEPS * scale).astype(np.float32), DType.INT16, (1.0, scale))
+        for scale in (1.0, 0.1, 3.05e-5)
+    ),
+    *(
+        conversion(_SOME_INT16, to, scales, (0, zero_point))
+        for scales in ((0.1, 25.0), (0.1, 0.1), (1e-4, 3e-2), (3.0, 1.0))
+        for to, zero_point in ((DType.INT8, -7), (DType.INT16, 0))
+    ),
+    *(
+        conversion(_EVERY_INT8, DType.INT16, scales, (zero_point, 0))
+        for scales, zero_point in (((0.1, 4e-4), 3), ((0.1, 0.01), -128), ((1.0, 1.0), 127))
     ),
 ]
 # Undefined behaviour in TFLite: the quotient is beyond int32. Here it saturates.

@@ -302,6 +302,8 @@ def _options(op: Op) -> SchemaObject:
         case ArithmeticAttributes() as a:
             options = {"ADD": schema.AddOptionsT, "MUL": schema.MulOptionsT}[op.kind]()
             options.fusedActivationFunction = _activation(a.activation)
+            if op.kind == "ADD":
+                options.potScaleInt16 = a.pot_scale_int16
         case ConcatenationAttributes() as a:
             options = schema.ConcatenationOptionsT()
             options.axis = a.axis

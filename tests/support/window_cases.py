@@ -19,6 +19,7 @@ from anvil.core.attributes import (
     Padding,
     Pool2DAttributes,
 )
+from anvil.core.tensor import DType
 from anvil.ops.windows import Axis
 from tests.support.kernel_harness import Case
 from tests.support.tflite_builder import activation, constant, one_op_graph, random_array
@@ -221,9 +222,10 @@ def pool_case(
     batches: int = 1,
     fused: Activation = Activation.NONE,
     zero_point: int = 3,
-    scale: float = 0.05,
+    scale: float | None = 0.05,
+    dtype: DType = DType.INT8,
 ) -> Case:
-    """AVERAGE_POOL_2D or MAX_POOL_2D."""
+    """AVERAGE_POOL_2D or MAX_POOL_2D; a scale of None is for floats."""
     name = f"{kind}_{windows.name}_b{batches}_c{channels}_{fused.value}_z{zero_point}"
     rng = random_for(name)
     attributes = Pool2DAttributes(
@@ -234,11 +236,11 @@ def pool_case(
         filter_w=windows.filter[1],
         activation=fused,
     )
-    images = activation(
-        "input", (batches, *windows.image, channels), scale=scale, zero_point=zero_point
-    )
-    output = activation(
-        "output", (batches, *windows.output, channels), scale=scale, zero_point=zero_point
+    images, output = (
+        activation(
+            name, (batches, *extents, channels), dtype=dtype, scale=scale, zero_point=zero_point
+        )
+        for name, extents in (("input", windows.image), ("output", windows.output))
     )
     return Case(
         name=name,
