@@ -117,6 +117,7 @@ class TensorSlot(enum.IntEnum):
     QUANTIZATION = 4
     IS_VARIABLE = 5
     SPARSITY = 6
+    SHAPE_SIGNATURE = 7
     EXTERNAL_BUFFER = 10
 
 

@@ -1,4 +1,4 @@
-"""Imports an int8 .tflite file: bytes in, a Graph out, or every reason why not."""
+"""Imports a .tflite file: bytes in, a Graph out, or every reason why not."""
 
 from __future__ import annotations
 
@@ -36,19 +36,22 @@ if TYPE_CHECKING:
 
 _MAX_REASONS = 8  # tensors of one operator that a message names
 _HEADER_BYTES = 8  # the first offset and the file identifier
-# Operators that are in int8 models too, where they lead from and to float32.
+# Operators that lead from one type to another.
 _CONVERSIONS = {"QUANTIZE", "DEQUANTIZE"}
 _ACTIVATION_TYPES = {
     "FLOAT32": "float32",
+    "INT8": "int8",
+    "INT16": "int16",
     "FLOAT16": "float16",
     "FLOAT64": "float64",
     "UINT8": "uint8",
-    "INT16": "int16",
 }
-_HOW_TO_QUANTIZE = (
-    "convert it with full integer quantization: in tf.lite.TFLiteConverter set optimizations to "
-    "[tf.lite.Optimize.DEFAULT], give a representative_dataset, and set "
-    "target_spec.supported_ops to [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]"
+_SUPPORTED_TYPES = {"FLOAT32", "INT8", "INT16"}
+_HOW_TO_CONVERT = (
+    "convert it to float32, without optimizations, or with full integer quantization: in "
+    "tf.lite.TFLiteConverter set optimizations to [tf.lite.Optimize.DEFAULT], give a "
+    "representative_dataset, and set target_spec.supported_ops to "
+    "[tf.lite.OpsSet.TFLITE_BUILTINS_INT8]"
 )
 
 
@@ -62,13 +65,15 @@ def import_tflite(
     writes are left out, and a RESHAPE whose new shape stands in its options gets it as a
     constant input at the end. Names of tensors are unique and printable.
 
-    Only the file's first subgraph is read. A dimension that the file leaves open (-1 in
-    shape_signature) has the extent of the tensor's shape, which is 1 for a batch.
+    Only the file's first subgraph is read. A batch that the file leaves open (-1 in front of
+    shape_signature) has the extent of the tensor's shape, which is 1; another open extent of an
+    input is refused.
 
     Raises AnvilError (BAD_INPUT) with the code
     - model.empty, model.not-tflite: it is no .tflite file at all;
     - model.corrupt: it contradicts itself, with the place as the diagnostic's path;
-    - model.not-int8: it computes in float32 or another type than int8;
+    - model.unsupported-type: it computes in another type than float32, int8 and int16, or in
+      float32 on int8 weights (dynamic range quantization);
     - model.unsupported: one error that lists every operator that is not supported, with its
       index and why.
     """
@@ -113,7 +118,7 @@ def _check_beginning(content: bytes, file: str) -> None:
             code="model.not-tflite",
             message=f"this is not a .tflite model: {expected}, {detail}",
             file=file,
-            hint="name an int8 .tflite model, as tf.lite.TFLiteConverter writes it",
+            hint="name a .tflite model, as tf.lite.TFLiteConverter writes it",
         )
     )
 
@@ -200,6 +205,12 @@ def _port_refusals(model: FileModel, problems: Mapping[int, str]) -> list[str]:
                 lines.append(f"{label} {position}: {problems[index]}")
             elif tensor.data is not None:
                 lines.append(f"{label} {position}: {tensor.label} is a constant")
+            elif label == "input" and any(extent < 0 for extent in tensor.signature[1:]):
+                lines.append(
+                    f"{label} {position}: {tensor.label} has the open shape "
+                    f"{list(tensor.signature)}; only the first extent, the batch, may be open: "
+                    "convert the model with a fixed shape"
+                )
     return lines
 
 
@@ -212,12 +223,14 @@ def _explain(
 ) -> list[Diagnostic]:
     """The error that lists every refusal; before it, what is wrong with the whole model."""
     diagnostics = []
-    whole = _other_than_int8(model)
+    whole = _unsupported_type(model)
     if whole is not None:
         diagnostics.append(
-            Diagnostic(code="model.not-int8", message=whole, file=file, hint=_HOW_TO_QUANTIZE)
+            Diagnostic(
+                code="model.unsupported-type", message=whole, file=file, hint=_HOW_TO_CONVERT
+            )
         )
-        # Quantizing answers all reasons but this one.
+        # Another conversion answers all reasons but this one.
         refusals = {
             operator.index: refusals[operator.index][:1]
             for operator in model.operators
@@ -242,38 +255,43 @@ def _explain(
             code="model.unsupported",
             message="\n  ".join([f"{' and '.join(summary)} {verb} not supported:", *lines, *ports]),
             file=file,
-            hint="supported are, in int8: " + ", ".join(sorted(supported)),
+            hint="supported are, in float32, int8 and int16: " + ", ".join(sorted(supported)),
         )
     )
     return diagnostics
 
 
-def _other_than_int8(model: FileModel) -> str | None:
-    """What the model as a whole computes in, where no operator computes in int8.
+def _unsupported_type(model: FileModel) -> str | None:
+    """What the model as a whole computes in, where that is nothing that is built.
 
     An operator computes in the type of what it reads or writes at run time; QUANTIZE and
     DEQUANTIZE lead from one type to another and say nothing.
     """
     types: Counter[str] = Counter()
     n_operators = 0
-    n_int8_weights = 0
+    n_hybrid = 0
     for operator in model.operators:
         used = [model.tensors[i] for i in (*operator.inputs, *operator.outputs) if i != ABSENT]
-        n_int8_weights += any(t.data is not None and t.type_name == "INT8" for t in used)
-        computed = {t.type_name for t in used if t.data is None}
+        computed = {t.type_name for t in used if t.data is None} & set(_ACTIVATION_TYPES)
         if operator.kind in _CONVERSIONS:
             continue
-        if "INT8" in computed:
-            return None
         n_operators += 1
-        types.update(computed & set(_ACTIVATION_TYPES))
-    if not types:
+        types.update(computed)
+        n_hybrid += computed == {"FLOAT32"} and any(
+            t.data is not None and t.type_name == "INT8" for t in used
+        )
+    if n_hybrid:
+        return (
+            f"this is a float32 model with int8 weights (dynamic range quantization): {n_hybrid} "
+            f"of its {n_operators} operators quantize what they read at run time, which is not "
+            "supported"
+        )
+    if not types or types.keys() & _SUPPORTED_TYPES:
         return None
     name, count = types.most_common(1)[0]
-    weights = ", although weights are int8 (dynamic range quantization)" if n_int8_weights else ""
     return (
-        f"this is a {_ACTIVATION_TYPES[name]} model{weights}: {count} of its {n_operators} "
-        f"operators compute in {_ACTIVATION_TYPES[name]}, and this version builds int8 models"
+        f"this is a {_ACTIVATION_TYPES[name]} model: {count} of its {n_operators} operators "
+        f"compute in {_ACTIVATION_TYPES[name]}, and models in float32, int8 and int16 are built"
     )
 
 

@@ -45,6 +45,7 @@ class FileTensor:
     index: int
     name: str
     shape: tuple[int, ...]
+    signature: tuple[int, ...]  # the shape with -1 for what is open; empty where nothing is
     type: int
     data: bytes | None
     quantization: FileQuantization | None
@@ -156,6 +157,7 @@ def _tensor(
         index=index,
         name=_printable(table.text(TensorSlot.NAME, "name")),
         shape=shape,
+        signature=table.integers(TensorSlot.SHAPE_SIGNATURE, "shape_signature", "i") or (),
         type=table.integer(TensorSlot.TYPE, "type", "b"),
         data=None,
         quantization=_quantization(table, shape),

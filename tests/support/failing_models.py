@@ -72,17 +72,17 @@ def failing_models() -> dict[str, FailingModel]:
         ),
         "float": FailingModel(
             content=_float_model(),
-            code="model.not-int8",
+            code="model.unsupported-type",
             message="this is a float32 model",
         ),
         "unsupported_op": FailingModel(
             content=one_op_model(
-                "TANH",
+                "ELU",
                 [activation("x", (1, 4), scale=0.5)],
                 [activation("y", (1, 4), scale=1 / 128)],
             ),
             code="model.unsupported",
-            message="op 0 TANH: operators of this kind are not supported",
+            message="op 0 ELU: operators of this kind are not supported",
         ),
     }
 

@@ -574,12 +574,14 @@ def test_all_operators_that_are_not_supported_are_one_error() -> None:
 
 def test_the_hint_lists_what_is_supported() -> None:
     x = activation("x", (2, 3), scale=0.5)
-    content = one_op_model("TANH", [x], [activation("y", (2, 3), scale=0.5)])
+    content = one_op_model("ELU", [x], [activation("y", (2, 3), scale=0.5)])
     (diagnostic,) = refused(content)
-    assert diagnostic.hint == "supported are, in int8: " + ", ".join(sorted(DEFINITIONS))
+    assert diagnostic.hint == "supported are, in float32, int8 and int16: " + ", ".join(
+        sorted(DEFINITIONS)
+    )
     assert diagnostic.message == (
         "1 of the model's 1 operators is not supported:\n"
-        "  op 0 TANH: operators of this kind are not supported"
+        "  op 0 ELU: operators of this kind are not supported"
     )
 
 
@@ -729,7 +731,7 @@ def test_an_output_that_is_a_constant() -> None:
     )
 
 
-# Models that are not int8
+# Models in types that are not built
 
 
 def float_graph() -> Graph:
@@ -750,21 +752,36 @@ def test_a_model_of_double_precision() -> None:
         dataclasses.replace(y, dtype=DType.FLOAT64),
     )
     (diagnostic,) = refused(tflite_bytes(dataclasses.replace(graph, tensors=tensors)))
-    assert diagnostic.code == "model.not-int8"
+    assert diagnostic.code == "model.unsupported-type"
     assert diagnostic.message == (
         "this is a float64 model: 1 of its 1 operators compute in float64, "
-        "and this version builds int8 models"
+        "and models in float32, int8 and int16 are built"
     )
     assert diagnostic.hint is not None
     assert "TFLITE_BUILTINS_INT8" in diagnostic.hint
 
 
-def test_a_float_model_with_an_operator_that_quantizing_would_not_help() -> None:
-    x = activation("x", (1, 5), dtype=DType.FLOAT32, scale=None)
-    y = activation("y", (1, 5), dtype=DType.FLOAT32, scale=None)
-    not_int8, unsupported = refused(one_op_model("TANH", [x], [y]))
-    assert (not_int8.code, unsupported.code) == ("model.not-int8", "model.unsupported")
-    assert "op 0 TANH" in unsupported.message
+def test_another_type_with_an_operator_that_conversion_would_not_help() -> None:
+    x = activation("x", (1, 5), dtype=DType.FLOAT64, scale=None)
+    y = activation("y", (1, 5), dtype=DType.FLOAT64, scale=None)
+    of_type, unsupported = refused(one_op_model("ELU", [x], [y]))
+    assert (of_type.code, unsupported.code) == ("model.unsupported-type", "model.unsupported")
+    assert "op 0 ELU" in unsupported.message
+
+
+@pytest.mark.parametrize("signature", [[-1, 5], [1, -1], [-1, -1]])
+def test_only_the_batch_may_be_open(signature: list[int]) -> None:
+    def change(model: SchemaObject) -> None:
+        model.subgraphs[0].tensors[0].shapeSignature = signature
+
+    if signature[1] == 5:
+        model = model_object(float_graph())
+        change(model)
+        graph = import_tflite(pack(model), "m.tflite", DEFINITIONS)
+        assert graph.tensors[graph.inputs[0]].shape == (1, 5)
+        return
+    (diagnostic,) = refused_after(float_graph(), change)
+    assert f"has the open shape {signature}; only the first extent" in diagnostic.message
 
 
 def test_a_model_with_int8_weights_only() -> None:
@@ -774,8 +791,8 @@ def test_a_model_with_int8_weights_only() -> None:
 
     (diagnostic,) = refused_after(float_graph(), change)
     assert diagnostic.message == (
-        "this is a float32 model, although weights are int8 (dynamic range quantization): "
-        "1 of its 1 operators compute in float32, and this version builds int8 models"
+        "this is a float32 model with int8 weights (dynamic range quantization): 1 of its 1 "
+        "operators quantize what they read at run time, which is not supported"
     )
 
 
@@ -783,15 +800,14 @@ def test_a_uint8_model() -> None:
     x = activation("x", (2, 3), dtype=DType.UINT8, scale=0.5, zero_point=128)
     y = activation("y", (2, 3), dtype=DType.UINT8, scale=0.5, zero_point=128)
     (diagnostic,) = refused(one_op_model("RELU", [x], [y]))
-    assert diagnostic.code == "model.not-int8"
+    assert diagnostic.code == "model.unsupported-type"
     assert diagnostic.message.startswith("this is a uint8 model: 1 of its 1 operators compute")
 
 
-@pytest.mark.parametrize("name", ["ic", "kws", "vww"])
-def test_real_float_models(name: str, shared_model: Callable[[str], Path]) -> None:
-    (diagnostic,) = refused(shared_model(f"{name}.float32.tflite").read_bytes())
-    assert diagnostic.code == "model.not-int8"
-    assert diagnostic.message.startswith("this is a float32 model")
+def test_a_real_model_with_int8_weights_only(shared_model: Callable[[str], Path]) -> None:
+    (diagnostic,) = refused(shared_model("kws.float32.tflite").read_bytes())
+    assert diagnostic.code == "model.unsupported-type"
+    assert diagnostic.message.startswith("this is a float32 model with int8 weights")
 
 
 @pytest.mark.parametrize("name", sorted(failing_models()))

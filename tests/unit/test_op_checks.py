@@ -82,6 +82,8 @@ PROBABILITIES = q("y", (2, 3), 1 / 256, -128)
 FLOATS = activation("floats", (2, 3), dtype=FLOAT, scale=None)
 BARE = activation("bare", (2, 3), scale=None)
 HALVES = activation("halves", (2, 3), dtype=DType.INT16)
+OCTETS = activation("octets", (2, 3), dtype=DType.UINT8, scale=0.1, zero_point=128)
+SHORTS = activation("shorts", (2, 3), dtype=DType.INT16, scale=0.1)
 PER_CHANNEL = replace(X, quantization=Quantization(scales=(1.0, 2.0), zero_points=(0, 0), axis=0))
 FAR_ZERO = q("far", (2, 3), zero_point=128)
 EMPTY = q("empty", (2, 0))
@@ -322,8 +324,16 @@ CASES = [
         tflite_refuses=True,
     ),
     # QUANTIZE and DEQUANTIZE.
-    refused("QUANTIZE", "from int16", [HALVES], Y, "int16", "float32 and int8"),
-    refused("QUANTIZE", "to int16", [FLOATS], activation("y", (2, 3), dtype=DType.INT16), "int16"),
+    refused("QUANTIZE", "from uint8", [OCTETS], Y, "uint8", "float32, int8 and int16"),
+    refused("QUANTIZE", "to uint8", [FLOATS], OCTETS, "uint8", "int8 is supported"),
+    refused(
+        "QUANTIZE",
+        "an int16 zero point",
+        [activation("x", (2, 3), dtype=DType.INT16, scale=0.1, zero_point=5)],
+        Y,
+        "zero point 5",
+        "0 alone",
+    ),
     refused(
         "QUANTIZE",
         "without quantization",
@@ -332,7 +342,46 @@ CASES = [
         "quantization",
     ),
     refused("QUANTIZE", "an overflowing scale", [X], q("y", (2, 3), 1e-9), "overflows"),
-    refused("DEQUANTIZE", "from int16", [HALVES], FLOATS, "int16"),
+    refused("DEQUANTIZE", "from uint8", [OCTETS], FLOATS, "uint8"),
+    refused(
+        "DEQUANTIZE",
+        "from computed halves",
+        [activation("h", (2, 3), dtype=DType.FLOAT16, scale=None)],
+        FLOATS,
+        "computed at run time",
+    ),
+    # int16 and float32.
+    refused("TANH", "int8", [X], Y, "int8", "int16, float32"),
+    *(
+        refused(kind, "another scale", [SHORTS], SHORTS, "1/32768", tflite_refuses=True)
+        for kind in ("LOGISTIC", "TANH")
+    ),
+    refused(
+        "LOGISTIC",
+        "a large scale",
+        [activation("x", (2, 3), dtype=DType.INT16, scale=3.0)],
+        activation("y", (2, 3), dtype=DType.INT16, scale=2.0**-15),
+        "input scale is 3",
+    ),
+    refused(
+        "SOFTMAX",
+        "an int16 scale",
+        [SHORTS],
+        SHORTS,
+        "1/32768",
+        attributes=ONCE,
+        tflite_refuses=True,
+    ),
+    refused(
+        "SOFTMAX",
+        "a float scalar",
+        [activation("x", (), dtype=FLOAT, scale=None)],
+        activation("y", (), dtype=FLOAT, scale=None),
+        "scalar",
+        attributes=ONCE,
+        tflite_refuses=True,
+    ),
+    refused("ADD", "two types", [SHORTS, X], SHORTS, "input 1", "one type", attributes=PLAIN),
     refused("DEQUANTIZE", "to int8", [X], Y, "float32 is supported"),
     # RESHAPE.
     refused(
@@ -404,10 +453,10 @@ def test_every_problem_is_listed() -> None:
     graph = one_op_graph(
         "CONCATENATION",
         [FLOATS, BARE],
-        [HALVES],
+        [Y],
         ConcatenationAttributes(axis=7, activation=Activation.RELU),
     )
-    assert len(DEFINITIONS["CONCATENATION"].check(graph.ops[0], graph)) == 5
+    assert len(DEFINITIONS["CONCATENATION"].check(graph.ops[0], graph)) == 4
 
 
 RESHAPES = [
