@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from anvil import process
 from anvil.build.tools import check_programs, check_versions, find_tools
 from anvil.cache.store import VanishedError
+from anvil.core.action import ActionError
 from anvil.core.diagnostics import AnvilError, Diagnostic, ExitCode
 
 if TYPE_CHECKING:
@@ -118,10 +119,10 @@ def _failure(action: Action, what: str, log: str) -> AnvilError:
             exit_code=ExitCode.DOES_NOT_FIT,
         )
     shown = "\n".join(lines[-_LAST_LINES:])
-    return AnvilError(
+    return ActionError(
         Diagnostic(
             code=f"{action.kind}.failed",
             message=f"the {action.kind} action {what}" + (f":\n{shown}" if shown else ""),
         ),
-        exit_code=ExitCode.FAILED,
+        log,
     )

@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 INSTALL_HINT = "python3 -m pip install --require-hashes -r requirements/anvil.txt"
+# What most builds do without.
+_TENSORFLOW_HINT = (
+    'python3 bootstrap.py --tensorflow, or python3 -m pip install "anvil-build[tensorflow]"'
+)
+_OPTIONAL = {"tensorflow": _TENSORFLOW_HINT, "tf_keras": _TENSORFLOW_HINT}
 _EXE = ".exe" if sys.platform == "win32" else ""
 
 
@@ -91,7 +96,7 @@ def check_versions(tools: Iterable[tuple[str, str]]) -> None:
             message=(
                 f"this build needs {name} {version}, found {'none' if found is None else found}"
             ),
-            hint=INSTALL_HINT,
+            hint=_OPTIONAL.get(name, INSTALL_HINT),
         )
         for name, version in tools
         if (found := installed_version(name)) != version

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from anvil.core.diagnostics import AnvilError, Diagnostic, ExitCode
 from anvil.core.digest import Digest, key_of
 
 # Raise it when the meaning of an action changes without any of its fields changing.
@@ -99,3 +100,11 @@ class Recipe:
 
     action: Action
     artifacts: tuple[tuple[str, str], ...]  # (output of the action, path under build/<target>/)
+
+
+class ActionError(AnvilError):
+    """An action that ran and failed (exit 1); `log` is all that it printed."""
+
+    def __init__(self, diagnostic: Diagnostic, log: str) -> None:
+        super().__init__(diagnostic, exit_code=ExitCode.FAILED)
+        self.log = log

@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from anvil.core.diagnostics import AnvilError, Diagnostic
+from anvil.core.digest import key_of
+from anvil.importers.recognize import describe
+from anvil.quantize.formats import ALLOWED, ModelFormat, recognize
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,6 +21,14 @@ if TYPE_CHECKING:
     from anvil.process import Cancellation
 
 MODEL_SUFFIX = ".tflite"
+_GRAPH = "saved_model.pb"
+_FOLDERS = ("variables", "assets")  # of a SavedModel
+_MAX_FOLDER_BYTES = 2 * 1024**3
+_FOLDER_HINT = f"Anvil takes {ALLOWED}, which hold {_GRAPH} and variables/"
+
+
+class _FolderError(Exception):
+    """A folder that is no SavedModel; the message goes on from the model's name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,8 +36,10 @@ class Model:
     """The model's bytes and how messages name it."""
 
     file: str
-    content: bytes
-    sha256: str
+    format: ModelFormat
+    content: bytes  # of a file; empty for a folder
+    folder: tuple[tuple[str, bytes], ...] = ()  # of a SavedModel: its files by path
+    sha256: str  # of the file, or of the folder's paths and contents
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +97,11 @@ class Workspace:
 
 
 def read_model(project: Project) -> Model:
-    """The model file. Raises AnvilError that points at `model` in anvil.yaml."""
+    """The model as its author left it: any kind that Anvil takes, known by its content.
+
+    Raises AnvilError that points at `model` in anvil.yaml. A file that is named .tflite and is
+    none is left to the importer, which says what it is.
+    """
     path = Path(project.model)
     line, column = project.model_position
 
@@ -101,12 +118,9 @@ def read_model(project: Project) -> Model:
             )
         )
 
-    if path.is_dir():
-        raise wrong(
-            f"the model {project.model} is a folder, not a file",
-            "name an int8 .tflite file; a SavedModel folder is converted first",
-        )
     try:
+        if path.is_dir():
+            return _read_folder(path)
         content = path.read_bytes()
     except FileNotFoundError:
         near = _nearest(path)
@@ -116,12 +130,49 @@ def read_model(project: Project) -> Model:
         ) from None
     except OSError as error:
         raise wrong(f"cannot read the model {path}: {error.strerror}", "check it") from None
-    if path.suffix.lower() != MODEL_SUFFIX:
+    except _FolderError as error:
+        raise wrong(f"the model {project.model} {error}", _FOLDER_HINT) from None
+    found = recognize(content)
+    if found is None and path.suffix.lower() == MODEL_SUFFIX:
+        found = ModelFormat.TFLITE
+    if found is None:
+        like = describe(content)
         raise wrong(
-            f"the model {project.model} is a {path.suffix or 'nameless'} file",
-            f"this version builds int8 {MODEL_SUFFIX} files: convert it with TensorFlow",
+            f"the model {project.model} is a {path.suffix or 'nameless'} file"
+            + (f" that looks like {like}" if like else ""),
+            f"Anvil takes {ALLOWED}",
         )
-    return Model(file=str(path), content=content, sha256=hashlib.sha256(content).hexdigest())
+    return Model(
+        file=str(path),
+        format=found,
+        content=content,
+        sha256=hashlib.sha256(content).hexdigest(),
+    )
+
+
+def _read_folder(folder: Path) -> Model:
+    """A SavedModel folder, without what neither describes nor feeds its graph."""
+    if not (folder / _GRAPH).is_file():
+        raise _FolderError(f"is a folder without {_GRAPH}")
+    paths = [folder / _GRAPH]
+    for part in _FOLDERS:
+        paths += [path for path in (folder / part).rglob("*") if path.is_file()]
+    n_bytes = sum(path.stat().st_size for path in paths)
+    if n_bytes > _MAX_FOLDER_BYTES:
+        raise _FolderError(f"has {n_bytes} bytes, at most {_MAX_FOLDER_BYTES} are read")
+    files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(paths)}
+    if not any(name.startswith("variables/") for name in files):
+        # A graph of constants alone has none, and then it has no such folder either.
+        if (folder / "variables").exists():
+            raise _FolderError("has an empty folder variables/")
+    digests = [[name, hashlib.sha256(content).hexdigest()] for name, content in files.items()]
+    return Model(
+        file=str(folder),
+        format=ModelFormat.SAVED_MODEL,
+        content=b"",
+        folder=tuple(files.items()),
+        sha256=key_of(digests),
+    )
 
 
 def _nearest(path: Path) -> str | None:

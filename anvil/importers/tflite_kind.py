@@ -1,0 +1,93 @@
+"""What a .tflite file computes in, without asking whether its operators are supported."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from anvil.core.diagnostics import AnvilError, Diagnostic
+from anvil.core.graph import ABSENT
+from anvil.core.tensor import DType
+from anvil.importers.flatbuffer import DamagedFileError
+from anvil.importers.schema import DTYPES
+from anvil.importers.tflite_file import read_file_model
+
+if TYPE_CHECKING:
+    from anvil.importers.tflite_file import FileModel, FileOperator
+
+# They lead from one type to another, and compute nothing.
+_CONVERSIONS = {"QUANTIZE", "DEQUANTIZE"}
+HYBRID = "hybrid"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileKind:
+    """One of float32, float16 (half weights), int8, int16x8, mixed, hybrid; and its inputs."""
+
+    name: str
+    inputs: tuple[tuple[str, tuple[int, ...], DType], ...]  # name, shape, element type
+
+
+def kind_of(content: bytes, file: str) -> FileKind | None:
+    """The kind of a file that begins like a .tflite; None where it has none of them.
+
+    `hybrid` stands for int8 weights with float32 activations (dynamic range quantization).
+    Raises AnvilError (BAD_INPUT, model.corrupt) where the file contradicts itself.
+    """
+    try:
+        model = read_file_model(content)
+    except DamagedFileError as error:
+        raise AnvilError(
+            Diagnostic(
+                code="model.corrupt",
+                message=f"the model contradicts itself: {error}",
+                file=file,
+                path=error.path,
+                hint="the file is damaged or was cut short: copy it or convert the model again",
+            )
+        ) from None
+    ports = [model.tensors[index] for index in model.inputs]
+    name = _name(model)
+    if name is None or any(port.type not in DTYPES for port in ports):
+        return None
+    return FileKind(
+        name=name,
+        inputs=tuple((port.name, port.shape, DTYPES[port.type]) for port in ports),
+    )
+
+
+def _name(model: FileModel) -> str | None:
+    halves = {
+        index
+        for operator in model.operators
+        if operator.kind == "DEQUANTIZE" and _reads_half(model, operator)
+        for index in operator.outputs
+    }
+    computed: set[DType | None] = set()
+    weights: set[DType | None] = set()
+    for operator in model.operators:
+        if operator.kind in _CONVERSIONS:
+            continue
+        computed |= {DTYPES.get(model.tensors[index].type) for index in operator.outputs}
+        weights |= {
+            DTYPES.get(model.tensors[index].type)
+            for index in operator.inputs
+            if index != ABSENT and model.tensors[index].data is not None
+        }
+    if DType.FLOAT32 in computed:
+        if computed & {DType.INT8, DType.INT16}:
+            return "mixed"
+        if DType.INT8 in weights:
+            return HYBRID
+        return "float16" if halves else "float32"
+    if DType.INT16 in computed:
+        return "int16x8"
+    # An operator-free model has no type of its own; the importer says what is wrong with it.
+    return "int8" if DType.INT8 in computed or not computed else None
+
+
+def _reads_half(model: FileModel, operator: FileOperator) -> bool:
+    return any(
+        index != ABSENT and DTYPES.get(model.tensors[index].type) is DType.FLOAT16
+        for index in operator.inputs
+    )

@@ -1,0 +1,27 @@
+"""The files that an action needs to run a worker, at the places where it imports them."""
+
+from __future__ import annotations
+
+from importlib import resources
+
+_PACKAGES = ("anvil", "anvil/quantize", "anvil/quantize/workers")
+_SHARED = ("workers/supervisor.py",)
+_WITH = {
+    "quantize_model": ("half_weights.py", "mixed_precision.py", "tflite_edit.py"),
+    "convert_model": ("keras_safety.py",),
+}
+
+
+def program(worker: str) -> str:
+    """Where the worker lies in the action's folder."""
+    return f"anvil/quantize/workers/{worker}.py"
+
+
+def worker_files(worker: str) -> dict[str, bytes]:
+    """Path -> content; a worker is known by its file's name: convert_model, quantize_model."""
+    here = resources.files("anvil.quantize")
+    # Empty packages: the real ones name Anvil's version, which changes nothing here.
+    files = {f"{package}/__init__.py": b"" for package in _PACKAGES}
+    for name in (*_SHARED, *_WITH[worker], f"workers/{worker}.py"):
+        files[f"anvil/quantize/{name}"] = here.joinpath(name).read_bytes()
+    return files
