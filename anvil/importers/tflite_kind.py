@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from anvil.core.diagnostics import AnvilError, Diagnostic
 from anvil.core.graph import ABSENT
-from anvil.core.tensor import DType
+from anvil.core.tensor import DType, Tensor
 from anvil.importers.flatbuffer import DamagedFileError
 from anvil.importers.schema import DTYPES
 from anvil.importers.tflite_file import read_file_model
@@ -25,7 +25,7 @@ class FileKind:
     """One of float32, float16 (half weights), int8, int16x8, mixed, hybrid; and its inputs."""
 
     name: str
-    inputs: tuple[tuple[str, tuple[int, ...], DType], ...]  # name, shape, element type
+    inputs: tuple[Tensor, ...]  # without their quantization
 
 
 def kind_of(content: bytes, file: str) -> FileKind | None:
@@ -48,11 +48,14 @@ def kind_of(content: bytes, file: str) -> FileKind | None:
         ) from None
     ports = [model.tensors[index] for index in model.inputs]
     name = _name(model)
-    if name is None or any(port.type not in DTYPES for port in ports):
+    known = all(port.type in DTYPES and min(port.shape, default=1) >= 0 for port in ports)
+    if name is None or not known:
         return None
     return FileKind(
         name=name,
-        inputs=tuple((port.name, port.shape, DTYPES[port.type]) for port in ports),
+        inputs=tuple(
+            Tensor(name=port.name, shape=port.shape, dtype=DTYPES[port.type]) for port in ports
+        ),
     )
 
 

@@ -1,8 +1,8 @@
 """Stage 3, second half: the candidates, every quantization of the model that can be had.
 
-    found = candidate_models(workspace, listener, calibration=dataset)
+    found = candidate_models(workspace, listener)
     found.candidates          float32, float16, int8, int16x8: those that could be made
-    mixed_candidate(workspace, listener, found, calibration=dataset, meets=accurate_enough)
+    mixed_candidate(workspace, listener, found, meets=accurate_enough)
 
 Each is made by an action of its own, once: the key holds the float32 file, the calibration
 data, the quantizer's version and the worker's source. One that fails is said, and the others
@@ -11,31 +11,35 @@ go on. The project's folder quantized/ is believed instead while it fits model a
 
 from __future__ import annotations
 
+import functools
+import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from anvil.build.perform import healing, known, perform_files
+from anvil.cache.results import write_result
+from anvil.cache.store import VanishedError
 from anvil.core.action import ActionError
 from anvil.core.candidate import Candidate
 from anvil.core.diagnostics import AnvilError, Diagnostic, Severity
-from anvil.core.digest import digest_of
+from anvil.core.digest import canonical_json, digest_of, key_of
+from anvil.pipeline.data import data_digest, read_dataset
 from anvil.pipeline.events import Event
 from anvil.pipeline.pinned import FOLDER, read_pins, write_pins
 from anvil.pipeline.source import SourceModel, source_model
 from anvil.quantize.formats import ModelFormat
+from anvil.resources import code_digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from anvil.core.action import Tree
-    from anvil.core.digest import Digest
     from anvil.pipeline.events import Listener
     from anvil.pipeline.pinned import Pins
     from anvil.pipeline.workspace import Workspace
-    from anvil.quantize.dataset import Dataset
 
 _FLOAT32 = "float32"
 _INT8 = "int8"
+_CANDIDATE, _N_SAMPLES = "candidate.bin", "n_samples.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,15 +71,15 @@ def candidate_models(
     workspace: Workspace,
     listener: Listener,
     *,
-    calibration: Dataset | None,
     names: Sequence[str] | None = None,
     allow_unsafe: bool = False,
 ) -> CandidateSet:
     """The candidates `names` (default: all but mixed) of the workspace's model.
 
-    A model that comes quantized is its only candidate. Without calibration data seeded random
-    inputs stand in, and a warning says so. Raises AnvilError where the model cannot be used at
-    all (see `source_model`) or a name is unknown.
+    A model that comes quantized is its only candidate. The calibration data that anvil.yaml
+    names is read where something has to be made; without any, seeded random inputs stand in,
+    and a warning says so. Raises AnvilError where the model cannot be used at all (see
+    `source_model`), the data cannot (see `read_dataset`), or a name is unknown.
     """
     from anvil.quantize.candidates import NAMES
 
@@ -92,6 +96,7 @@ def candidate_models(
             calibration_sha256=None,
         )
     pins = read_pins(workspace)
+    calibration = data_digest(workspace, "calibration")
     stale = () if pins is None else _what_changed(workspace, pins, calibration)
     if pins is not None and not stale:
         candidates = [_candidate(name, pins.files[name]) for name in wanted if name in pins.files]
@@ -104,20 +109,19 @@ def candidate_models(
             calibration_sha256=pins.calibration_sha256,
             is_pinned=True,
         )
-    maker = _Maker(workspace, listener, source, calibration)
+    maker = _Maker(workspace, listener, source)
     for name in wanted:
         if name != _FLOAT32:
             maker.make(name)
-    if stale:
-        maker.diagnostics.insert(0, _stale(workspace, stale))
+    warnings = (*((_stale(workspace, stale),) if stale else ()), *maker.diagnostics)
+    made = {_FLOAT32: own, **maker.made}
     return CandidateSet(
         source=source,
-        candidates=tuple(own if name == _FLOAT32 else maker.made[name]
-                         for name in wanted if name == _FLOAT32 or name in maker.made),
+        candidates=tuple(made[name] for name in wanted if name in made),
         float_model=own,
         failures=tuple(maker.failures),
-        diagnostics=tuple(maker.diagnostics),
-        calibration_sha256=None if calibration is None else calibration.sha256,
+        diagnostics=warnings,
+        calibration_sha256=calibration,
     )
 
 
@@ -126,7 +130,6 @@ def mixed_candidate(
     listener: Listener,
     found: CandidateSet,
     *,
-    calibration: Dataset | None,
     meets: Callable[[Candidate], bool],
 ) -> tuple[Candidate | None, tuple[Diagnostic, ...]]:
     """int8 with as few operators in float32 as `meets` asks for; None where none will do.
@@ -144,10 +147,10 @@ def mixed_candidate(
         return (pinned if meets(pinned) else None), ()
     from anvil.quantize.candidates import MIXED, decode_steps
 
-    maker = _Maker(workspace, listener, found.source, calibration)
-    content = maker.run(MIXED, int8=workspace.store.put(int8.content))
+    maker = _Maker(workspace, listener, found.source)
+    content = maker.run(MIXED, int8.content)
     if content is None:
-        return None, tuple(maker.diagnostics)
+        return None, maker.diagnostics
     for step in decode_steps(content):
         candidate = _candidate(MIXED, step.content)
         if meets(candidate):
@@ -180,23 +183,20 @@ def pin(workspace: Workspace, found: CandidateSet, *extra: Candidate) -> tuple[s
 
 
 class _Maker:
-    """The quantizing actions of one model; what they need is prepared once, when needed."""
+    """The quantizing actions of one model; the data is read once, and only for a miss."""
 
-    def __init__(
-        self,
-        workspace: Workspace,
-        listener: Listener,
-        source: SourceModel,
-        calibration: Dataset | None,
-    ) -> None:
+    def __init__(self, workspace: Workspace, listener: Listener, source: SourceModel) -> None:
         self.workspace = workspace
         self.listener = listener
         self.source = source
-        self.calibration = calibration
         self.made: dict[str, Candidate] = {}
         self.failures: list[FailedCandidate] = []
-        self.diagnostics: list[Diagnostic] = []
-        self._samples: bytes | None = None
+        self._warnings: dict[str, Diagnostic] = {}
+
+    @property
+    def diagnostics(self) -> tuple[Diagnostic, ...]:
+        """The warnings, each once."""
+        return tuple(self._warnings.values())
 
     def make(self, name: str) -> None:
         """One candidate, or why not."""
@@ -204,31 +204,13 @@ class _Maker:
         if content is not None:
             self.made[name] = _candidate(name, content)
 
-    def run(self, name: str, int8: Digest | None = None) -> bytes | None:
+    def run(self, name: str, int8: bytes | None = None) -> bytes | None:
         """What the action gave; None where it failed, which is said."""
         from anvil.quantize import candidates
         from anvil.quantize.failure import explained
-        from anvil.quantize.workers.sources import worker_files
-
-        store = self.workspace.store
-        samples = self._calibration() if candidates.needs_calibration(name) else None
-
-        def attempt() -> bytes:
-            worker: Tree = store.put_tree(worker_files("quantize_model"), frozenset())
-            action = candidates.quantize_action(
-                name,
-                model=store.put(self.source.content),
-                worker=worker,
-                calibration=None if samples is None else store.put(samples),
-                int8=int8,
-            )
-            if known(action.key, store) is None:
-                self.listener(Event(target="", step=f"quantizing {name}"))
-            files = perform_files(action, store, self.workspace.cancellation)[1]
-            return files[candidates.OUTPUT]
 
         try:
-            return healing(attempt)
+            made, n_samples = healing(lambda: self._known_or_made(name, int8))
         except ActionError as error:
             diagnostic = explained(
                 error.log,
@@ -237,30 +219,82 @@ class _Maker:
                 file=self.workspace.model.file,
             )
             said = replace(diagnostic or error.diagnostics[0], severity=Severity.WARNING)
-            self.diagnostics.append(said)
+            self._warnings[name] = said
             reason = said.message.partition("cannot be made: ")[2] or said.message
             self.failures.append(FailedCandidate(name=name, reason=reason))
             return None
         finally:
             self.listener(Event(target="", step=""))
+        if candidates.needs_calibration(name):
+            self._judge(n_samples)
+        return made
 
-    def _calibration(self) -> bytes:
+    def _known_or_made(self, name: str, int8: bytes | None) -> tuple[bytes, int]:
+        """The action's output and the number of samples, without reading data for a hit."""
         from anvil.quantize import candidates
+        from anvil.quantize.workers.sources import worker_files
 
-        if self._samples is None:
-            ports = [
-                candidates.InputPort(name=name, shape=shape, dtype=dtype)
-                for name, shape, dtype in self.source.inputs
+        store = self.workspace.store
+        worker = store.put_tree(worker_files("quantize_worker"), frozenset())
+        calibrated = candidates.needs_calibration(name)
+        key = key_of(
+            [
+                "candidate",
+                name,
+                self.source.sha256,
+                None if int8 is None else digest_of(int8).sha256,
+                worker.as_json(),
+                candidates.LITERT_VERSION,
+                [data_digest(self.workspace, "calibration"), self._ranges] if calibrated else None,
+                code_digest() if calibrated else None,  # it reads the data
             ]
-            if self.calibration is None:
-                arrays = candidates.random_samples(ports, self.source.input_ranges)
-                self.diagnostics.append(_no_data(self.workspace, self.source))
-            else:
-                arrays = list(self.calibration.inputs)
-                if self.calibration.n_samples < candidates.FEW_SAMPLES:
-                    self.diagnostics.append(_few(self.calibration, candidates.FEW_SAMPLES))
-            self._samples = candidates.encode_samples(arrays, ports)
-        return self._samples
+        )
+        tree = known(key, store)
+        if tree is None:
+            self.listener(Event(target="", step=f"quantizing {name}"))
+            action = candidates.quantize_action(
+                name,
+                model=store.put(self.source.content),
+                worker=worker,
+                calibration=store.put(self._samples[0]) if calibrated else None,
+                int8=None if int8 is None else store.put(int8),
+            )
+            files = perform_files(action, store, self.workspace.cancellation)[1]
+            n_samples = canonical_json(self._samples[1] if calibrated else 0)
+            tree = store.put_tree(
+                {_CANDIDATE: files[candidates.OUTPUT], _N_SAMPLES: n_samples}, frozenset()
+            )
+            write_result(store, key, tree)
+        kept = store.get_tree(tree)
+        if kept is None:
+            raise VanishedError
+        return kept[_CANDIDATE], int(json.loads(kept[_N_SAMPLES]))
+
+    @functools.cached_property
+    def _ranges(self) -> list[list[float] | None]:
+        return [None if limits is None else list(limits) for limits in self.source.input_ranges]
+
+    @functools.cached_property
+    def _samples(self) -> tuple[bytes, int]:
+        """The calibration file of the actions, and how many samples it has."""
+        from anvil.quantize.candidates import N_RANDOM_SAMPLES, encode_samples
+        from anvil.quantize.random_inputs import random_dataset
+
+        ports = self.source.inputs
+        dataset = read_dataset(self.workspace, "calibration", ports)
+        if dataset is None:
+            dataset = random_dataset(ports, N_RANDOM_SAMPLES, self.source.input_ranges)
+        return encode_samples(dataset.inputs, ports), dataset.n_samples
+
+    def _judge(self, n_samples: int) -> None:
+        """Warn of calibration that says little."""
+        from anvil.quantize.candidates import FEW_SAMPLES
+
+        data = self.workspace.project.data
+        if data is None or data.calibration is None:
+            self._warnings["calibration"] = _no_data(self.workspace, self.source, n_samples)
+        elif n_samples < FEW_SAMPLES:
+            self._warnings["calibration"] = _few(data.calibration, n_samples, FEW_SAMPLES)
 
 
 def _candidate(name: str, content: bytes) -> Candidate:
@@ -301,14 +335,12 @@ def _quantizers(workspace: Workspace) -> dict[str, str]:
     return versions
 
 
-def _what_changed(
-    workspace: Workspace, pins: Pins, calibration: Dataset | None
-) -> tuple[str, ...]:
+def _what_changed(workspace: Workspace, pins: Pins, calibration: str | None) -> tuple[str, ...]:
     """What the pins are no longer of; empty while they hold."""
     changed = []
     if pins.model_sha256 != workspace.model.sha256:
         changed.append("the model")
-    if pins.calibration_sha256 != (None if calibration is None else calibration.sha256):
+    if pins.calibration_sha256 != calibration:
         changed.append("the calibration data")
     if dict(pins.quantizers) != _quantizers(workspace):
         found = ", ".join(f"{name} {version}" for name, version in pins.quantizers)
@@ -326,32 +358,31 @@ def _stale(workspace: Workspace, changed: Sequence[str]) -> Diagnostic:
     )
 
 
-def _no_data(workspace: Workspace, source: SourceModel) -> Diagnostic:
-    from anvil.quantize.candidates import N_RANDOM_SAMPLES, RANDOM_RANGE
+def _no_data(workspace: Workspace, source: SourceModel, n_samples: int) -> Diagnostic:
+    from anvil.quantize.random_inputs import DEFAULT_RANGE
 
-    ranges = [limits or RANDOM_RANGE for limits in source.input_ranges]
+    ranges = [limits or DEFAULT_RANGE for limits in source.input_ranges]
     shown = ", ".join(f"{low:g} to {high:g}" for low, high in dict.fromkeys(ranges))
     return Diagnostic(
         code="quantize.no-calibration",
         severity=Severity.WARNING,
         message=(
             "there is no calibration data: the quantized candidates are calibrated with "
-            f"{N_RANDOM_SAMPLES} random inputs from {shown}, and real ones may do worse"
+            f"{n_samples} random inputs from {shown}, and real ones may do worse"
         ),
         file=workspace.project.file,
         hint="name representative inputs at data.calibration",
     )
 
 
-def _few(calibration: Dataset, wanted: int) -> Diagnostic:
-    n = calibration.n_samples
+def _few(file: str, n_samples: int, wanted: int) -> Diagnostic:
     return Diagnostic(
         code="quantize.few-samples",
         severity=Severity.WARNING,
         message=(
-            f"the calibration data has {n} sample{'s' if n != 1 else ''}, and fewer than {wanted} "
-            "say little about the values that each layer takes"
+            f"the calibration data has {n_samples} sample{'s' if n_samples != 1 else ''}, and "
+            f"fewer than {wanted} say little about the values that each layer takes"
         ),
-        file=calibration.file,
+        file=file,
         hint="give some hundred representative inputs",
     )

@@ -51,7 +51,9 @@ def read_pins(workspace: Workspace) -> Pins | None:
     try:
         document = json.loads(index.read_bytes())
         if document["format"] != _FORMAT:
-            raise _wrong(index, f"has format {document['format']}, and this version reads {_FORMAT}")
+            raise _wrong(
+                index, f"has format {document['format']}, and this version reads {_FORMAT}"
+            )
         files = {}
         for name, row in sorted(document["candidates"].items()):
             if not _NAME.fullmatch(name) or row["file"] != f"{name}.tflite":

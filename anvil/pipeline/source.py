@@ -23,7 +23,7 @@ from anvil.quantize.failure import explained
 from anvil.quantize.formats import ModelFormat
 
 if TYPE_CHECKING:
-    from anvil.core.tensor import DType
+    from anvil.core.tensor import Tensor
     from anvil.pipeline.events import Listener
     from anvil.pipeline.pinned import Pins
     from anvil.pipeline.workspace import Model, Workspace
@@ -36,7 +36,7 @@ class SourceModel:
     content: bytes
     sha256: str
     kind: str  # float32, float16, int8, int16x8, mixed
-    inputs: tuple[tuple[str, tuple[int, ...], DType], ...]  # name, shape with batch 1, type
+    inputs: tuple[Tensor, ...]  # without their quantization
     # What the model's own statistics say of each input's values; None where they do not.
     input_ranges: tuple[tuple[float, float] | None, ...]
     is_pinned: bool = False
@@ -146,7 +146,7 @@ def _converted(
         action = convert.convert_action(
             model.format,
             model=store.put_tree(convert.model_files(model.format, files), frozenset()),
-            worker=store.put_tree(worker_files("convert_model"), frozenset()),
+            worker=store.put_tree(worker_files("convert_worker"), frozenset()),
             allow_unsafe=allow_unsafe,
         )
         if known(action.key, store) is None:

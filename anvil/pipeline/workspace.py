@@ -36,7 +36,7 @@ class Model:
     """The model's bytes and how messages name it."""
 
     file: str
-    format: ModelFormat
+    format: ModelFormat = ModelFormat.TFLITE
     content: bytes  # of a file; empty for a folder
     folder: tuple[tuple[str, bytes], ...] = ()  # of a SavedModel: its files by path
     sha256: str  # of the file, or of the folder's paths and contents
@@ -161,10 +161,10 @@ def _read_folder(folder: Path) -> Model:
     if n_bytes > _MAX_FOLDER_BYTES:
         raise _FolderError(f"has {n_bytes} bytes, at most {_MAX_FOLDER_BYTES} are read")
     files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(paths)}
-    if not any(name.startswith("variables/") for name in files):
-        # A graph of constants alone has none, and then it has no such folder either.
-        if (folder / "variables").exists():
-            raise _FolderError("has an empty folder variables/")
+    # A graph of constants alone has no variables, and then no such folder either.
+    is_empty = not any(name.startswith("variables/") for name in files)
+    if is_empty and (folder / "variables").exists():
+        raise _FolderError("has an empty folder variables/")
     digests = [[name, hashlib.sha256(content).hexdigest()] for name, content in files.items()]
     return Model(
         file=str(folder),

@@ -17,12 +17,12 @@ import numpy as np
 import numpy.typing as npt
 
 from anvil.core.action import Action, FileNode, Tree
-from anvil.core.tensor import DType
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from anvil.core.digest import Digest
+    from anvil.core.tensor import Tensor
 
 LITERT_VERSION = "2.3.0"  # as pinned in pyproject.toml
 OUTPUT = "candidate.bin"
@@ -34,22 +34,11 @@ NAMES = (FLOAT32, "float16", "int8", "int16x8")
 
 FEW_SAMPLES = 8  # fewer say little about the range of a tensor
 N_RANDOM_SAMPLES = 64
-RANDOM_RANGE = (-1.0, 1.0)
 
 _FORMAT = 1
-_PROGRAM = "anvil/quantize/workers/quantize_model.py"
+_PROGRAM = "anvil/quantize/workers/quantize_worker.py"
 _TIMEOUT_S = 3600
 _NEEDS_CALIBRATION = ("int8", "int16x8", MIXED)
-_SEED = 20
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InputPort:
-    """An input of the float32 model."""
-
-    name: str
-    shape: tuple[int, ...]  # of one inference, with its batch of 1
-    dtype: DType
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,10 +86,11 @@ def quantize_action(
     )
 
 
-def encode_samples(arrays: Sequence[npt.NDArray[Any]], ports: Sequence[InputPort]) -> bytes:
+def encode_samples(arrays: Sequence[npt.NDArray[Any]], ports: Sequence[Tensor]) -> bytes:
     """The action's calibration file: raw little-endian tensors, samples back to back.
 
-    `arrays` has one array per input, N x the shape of an inference without its batch.
+    `arrays` has one array per input, N x the shape of an inference, with or without its batch
+    of 1.
     Raises ValueError where the counts differ.
     """
     if len(arrays) != len(ports) or len({len(array) for array in arrays}) != 1:
@@ -112,26 +102,6 @@ def encode_samples(arrays: Sequence[npt.NDArray[Any]], ports: Sequence[InputPort
         for array, port in zip(arrays, ports, strict=True)
     ]
     return b"".join(column[n].tobytes() for n in range(len(columns[0])) for column in columns)
-
-
-def random_samples(
-    ports: Sequence[InputPort], ranges: Sequence[tuple[float, float] | None]
-) -> list[npt.NDArray[Any]]:
-    """Inputs for a model that came without data: uniform, the same ones every time.
-
-    `ranges` gives each input's lowest and highest value, None for RANDOM_RANGE. An integer
-    input is an index of something, of which 0 and 1 surely exist.
-    """
-    rng = np.random.Generator(np.random.PCG64(_SEED))
-    arrays: list[npt.NDArray[Any]] = []
-    for port, limits in zip(ports, ranges, strict=True):
-        shape = (N_RANDOM_SAMPLES, *port.shape[1:])
-        if port.dtype is DType.FLOAT32:
-            low, high = limits or RANDOM_RANGE
-            arrays.append(rng.uniform(low, high, shape).astype(np.float32))
-        else:
-            arrays.append(rng.integers(0, 2, shape).astype(port.dtype.value))
-    return arrays
 
 
 def decode_steps(content: bytes) -> tuple[MixedStep, ...]:

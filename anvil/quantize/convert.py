@@ -24,7 +24,7 @@ REPORT = "report.json"
 LOG = "log.txt"
 
 _FORMAT = 1
-_PROGRAM = "anvil/quantize/workers/convert_model.py"
+_PROGRAM = "anvil/quantize/workers/convert_worker.py"
 _TIMEOUT_S = 1800
 _PLACES = {
     ModelFormat.KERAS: "model.keras",

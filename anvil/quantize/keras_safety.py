@@ -16,8 +16,9 @@ from typing import Any
 _OWN_PACKAGES = {"keras", "tf_keras", "keras_core", "tensorflow"}
 # Below them, what holds layers and their parts; keras.utils and keras.saving can write files.
 _HARMLESS = {
-    "activations", "backend", "constraints", "dtype_policies", "engine", "initializers", "layers", "losses", "metrics", "mixed_precision", "models", "ops",
-    "optimizers", "quantizers", "random", "regularizers",
+    "activations", "backend", "constraints", "dtype_policies", "engine", "initializers", "layers",
+    "losses", "metrics", "mixed_precision", "models", "ops", "optimizers", "quantizers", "random",
+    "regularizers",
 }  # fmt: skip
 # Prefixes that say nothing about what follows.
 _SHELLS = {"_tf_keras", "api", "keras", "python", "src", "tf_keras", "v1", "v2"}

@@ -17,21 +17,30 @@ if TYPE_CHECKING:
 
 N_SAMPLES = 32
 RANDOM_SHA256 = "random"  # stands for the digest of data that no file holds
-_DEFAULT_RANGE = (-1.0, 1.0)
+DEFAULT_RANGE = (-1.0, 1.0)
 
 
-def random_dataset(ports: Sequence[Tensor], n_samples: int = N_SAMPLES) -> Dataset:
+def random_dataset(
+    ports: Sequence[Tensor],
+    n_samples: int = N_SAMPLES,
+    ranges: Sequence[tuple[float, float] | None] = (),
+) -> Dataset:
     """`n_samples` samples, uniform over what the inputs can hold.
 
-    A quantized input's range is its type's, as real values; a real one's [-1, 1). Integers
+    A quantized input's range is its type's, as real values; a real one's is that of `ranges`
+    where it has one for this input, else [-1, 1). Integers
     without a scale are 0 and 1, which every table of embeddings has. From SHAKE-256, not from
     a library's generator.
     """
-    inputs = tuple(_input(port, index, n_samples) for index, port in enumerate(ports))
+    known = (*ranges, *(None for _ in ports[len(ranges) :]))
+    inputs = tuple(
+        _input(port, index, n_samples, limits or DEFAULT_RANGE)
+        for index, (port, limits) in enumerate(zip(ports, known, strict=True))
+    )
     return Dataset(inputs=inputs, labels=None, sha256=RANDOM_SHA256, file="random inputs")
 
 
-def _input(port: Tensor, index: int, n_samples: int) -> Array:
+def _input(port: Tensor, index: int, n_samples: int, limits: tuple[float, float]) -> Array:
     shape = (n_samples, *sample_shape(port))
     n_elements = math.prod(shape)
     stream = hashlib.shake_256(f"anvil random samples, input {index}".encode())
@@ -39,7 +48,7 @@ def _input(port: Tensor, index: int, n_samples: int) -> Array:
     is_real = port.dtype.value.startswith("float")
     if not is_real and port.quantization is None:
         return (numbers & 1).astype(np.dtype(port.dtype.value))
-    low, high = _DEFAULT_RANGE
+    low, high = limits
     if not is_real and port.quantization is not None:
         info = np.iinfo(np.dtype(port.dtype.value))
         low = (info.min - port.quantization.zero_point) * port.quantization.scale

@@ -78,10 +78,15 @@ def make_operator(model: Any, code: int, version: int, source: int, target: int)
     """An operator of one input and one output without options; not in the graph yet."""
     from ai_edge_litert import schema_py_generated as schema  # noqa: PLC0415
 
-    for index, known in enumerate(model.operatorCodes):
-        if builtin_of(known) == code and known.version >= version:
-            break
-    else:
+    index = next(
+        (
+            number
+            for number, known in enumerate(model.operatorCodes)
+            if builtin_of(known) == code and known.version >= version
+        ),
+        None,
+    )
+    if index is None:
         made = schema.OperatorCodeT()
         made.builtinCode = code
         made.deprecatedBuiltinCode = min(code, _PLACEHOLDER)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from importlib import resources
 
 _PACKAGES = ("anvil", "anvil/quantize", "anvil/quantize/workers")
-_SHARED = ("workers/supervisor.py",)
+_SHARED = ("workers/supervised_worker.py",)
 _WITH = {
-    "quantize_model": ("half_weights.py", "mixed_precision.py", "tflite_edit.py"),
-    "convert_model": ("keras_safety.py",),
+    "quantize_worker": ("half_weights.py", "mixed_precision.py", "tflite_edit.py"),
+    "convert_worker": ("keras_safety.py",),
 }
 
 
@@ -18,7 +18,7 @@ def program(worker: str) -> str:
 
 
 def worker_files(worker: str) -> dict[str, bytes]:
-    """Path -> content; a worker is known by its file's name: convert_model, quantize_model."""
+    """Path -> content; a worker is known by its file's name: convert_worker, quantize_worker."""
     here = resources.files("anvil.quantize")
     # Empty packages: the real ones name Anvil's version, which changes nothing here.
     files = {f"{package}/__init__.py": b"" for package in _PACKAGES}

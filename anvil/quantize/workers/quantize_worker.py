@@ -1,7 +1,7 @@
 """A program of its own: quantizes a float32 .tflite file with LiteRT.
 
-    python quantize_model.py int8|int16x8|float16 OUTPUT
-    python quantize_model.py mixed OUTPUT
+    python quantize_worker.py int8|int16x8|float16 OUTPUT
+    python quantize_worker.py mixed OUTPUT
 
 Reads `float32.tflite`, and for the kinds that need it `calibration.bin`: the input tensors
 of every sample, raw and little-endian, in the model's order, samples back to back. `mixed`
@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
-from anvil.quantize.workers.supervisor import RefusalError, run_supervised
+from anvil.quantize.workers.supervised_worker import RefusalError, run_supervised
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -208,7 +208,9 @@ def _error(
     total = 0.0
     n_outputs = len(expected[0])
     for place in range(n_outputs):
-        noise = sum(float(((a[place] - b[place]) ** 2).sum()) for a, b in zip(expected, found, strict=True))
+        noise = sum(
+            float(((a[place] - b[place]) ** 2).sum()) for a, b in zip(expected, found, strict=True)
+        )
         signal = sum(float((row[place] ** 2).sum()) for row in expected)
         total += noise / (signal or 1.0)
     return total / n_outputs

@@ -1,6 +1,6 @@
 """A program of its own: turns a Keras model or a SavedModel into a float32 .tflite file.
 
-    python convert_model.py [--allow-unsafe] keras|h5|saved_model MODEL OUTPUT REPORT
+    python convert_worker.py [--allow-unsafe] keras|h5|saved_model MODEL OUTPUT REPORT
 
 The batch becomes 1. REPORT becomes JSON: `{"format": 1, "input_ranges": [[low, high] | null]}`,
 what each input's values seem to lie between, where the model's own statistics tell.
@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
 from anvil.quantize.keras_safety import inspect_config
-from anvil.quantize.workers.supervisor import RefusalError, run_supervised
+from anvil.quantize.workers.supervised_worker import RefusalError, run_supervised
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,6 +37,7 @@ _UNSAFE_OPS = {
     "ReadFile", "WriteFile", "WriteSummary", "XlaHostCompute",
 }  # fmt: skip
 _CONTROL_FLOW = {"IF": 118, "WHILE": 119, "CALL_ONCE": 129}
+_VARIABLES = {"VAR_HANDLE": 142, "READ_VARIABLE": 143, "ASSIGN_VARIABLE": 144}
 _CUSTOM = 32
 # The ranges that people scale inputs to; the first that fits a model's statistics best is taken.
 _RANGES = ((-1.0, 1.0), (0.0, 1.0), (0.0, 255.0), (-128.0, 127.0), (-3.0, 3.0), (-30.0, 30.0))
@@ -44,7 +45,7 @@ _RANGES = ((-1.0, 1.0), (0.0, 1.0), (0.0, 255.0), (-128.0, 127.0), (-3.0, 3.0), 
 
 def work(argv: Sequence[str]) -> None:
     """The worker's job. Raises RefusalError where the model cannot be converted."""
-    parser = argparse.ArgumentParser(prog="convert_model")
+    parser = argparse.ArgumentParser(prog="convert_worker")
     parser.add_argument("--allow-unsafe", action="store_true")
     parser.add_argument("kind")
     parser.add_argument("model", type=Path)
@@ -55,9 +56,10 @@ def work(argv: Sequence[str]) -> None:
     if options.kind == "saved_model":
         function, keeper = _saved_model(options.model, allow_unsafe=options.allow_unsafe)
     else:
-        model, legacy = _keras_model(options.model, options.kind, allow_unsafe=options.allow_unsafe)
-        function, keeper = _keras_function(model), model
-        ranges = _input_ranges(model, legacy)
+        model, keras = _keras_model(options.model, options.kind, allow_unsafe=options.allow_unsafe)
+        # Given a model of Keras 3 the converter would leave its weights as variables.
+        function, keeper = _keras_function(model), model if keras.__name__ == "tf_keras" else None
+        ranges = _input_ranges(model, keras)
     content = _convert(function, keeper)
     _check(content)
     options.output.write_bytes(content)
@@ -78,7 +80,7 @@ def _keras_model(path: Path, kind: str, *, allow_unsafe: bool) -> tuple[Any, Any
     if is_legacy:
         import tf_keras as keras  # noqa: PLC0415
     else:
-        import keras  # type: ignore[no-redef]  # noqa: PLC0415
+        import keras  # noqa: PLC0415
     try:
         return keras.models.load_model(path, compile=False, safe_mode=not allow_unsafe), keras
     except Exception as error:  # whatever Keras raises, it is about the file
@@ -87,9 +89,13 @@ def _keras_model(path: Path, kind: str, *, allow_unsafe: bool) -> tuple[Any, Any
             raise RefusalError(
                 "model.unsafe",
                 f"it holds a class that Keras does not know: {reason}",
-                "express it with built-in layers, or convert the model to .tflite where its code is",
+                "use built-in layers, or convert it to .tflite where its code is",
             ) from error
-        raise RefusalError("model.corrupt", f"Keras refuses the file: {reason}", _SAVE_AGAIN) from error
+        raise RefusalError(
+            "model.corrupt",
+            f"Keras refuses the file: {reason}",
+            "save it again as .keras with the Keras that made it; copy a file that was cut short",
+        ) from error
 
 
 def _inspect_h5(path: Path, *, allow_unsafe: bool) -> bool:
@@ -166,7 +172,7 @@ def _keras_function(model: Any) -> Any:  # noqa: ANN401
         shape = [1, *tensor.shape[1:]]
         name = str(getattr(tensor, "name", f"input_{position}"))
         _check_shape(shape, name)
-        specs.append(tf.TensorSpec(shape, tensor.dtype, name=name.split(":")[0]))
+        specs.append(tf.TensorSpec(shape, tensor.dtype, name=name.partition(":")[0]))
 
     def call(*tensors: Any) -> Any:  # noqa: ANN401
         # As the model was built: its names for Keras 3 and 2. Both flatten by sorted keys.
@@ -237,7 +243,10 @@ def _saved_model(folder: Path, *, allow_unsafe: bool) -> tuple[Any, Any]:
         raise RefusalError("model.corrupt", "its saved_model.pb holds no graph", _SAVE_AGAIN)
     nodes = [node for graph in graphs for node in graph.node]
     called = [
-        node for graph in graphs for function in graph.library.function for node in function.node_def
+        node
+        for graph in graphs
+        for function in graph.library.function
+        for node in function.node_def
     ]
     found = [node for node in (*nodes, *called) if node.op in _UNSAFE_OPS]
     if found and not allow_unsafe:
@@ -271,7 +280,7 @@ def _saved_model(folder: Path, *, allow_unsafe: bool) -> tuple[Any, Any]:
         shape = [1, *spec.shape[1:]] if spec.shape.rank and spec.shape[0] is None else spec.shape
         _check_shape(list(shape), key)
         specs[key] = tf.TensorSpec(shape, spec.dtype, name=key)
-    function = tf.function(lambda **tensors: signature(**tensors)).get_concrete_function(**specs)
+    function = tf.function(signature).get_concrete_function(**specs)
     return function, loaded
 
 
@@ -283,8 +292,8 @@ _SUPPORTED = "express it with layers that TensorFlow Lite has; Keras's usual one
 def _convert(function: Any, keeper: Any) -> bytes:  # noqa: ANN401
     import tensorflow as tf  # noqa: PLC0415
 
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([function], keeper)
     try:
+        converter = tf.lite.TFLiteConverter.from_concrete_functions([function], keeper)
         return bytes(converter.convert())
     except Exception as error:  # whatever the converter raises, it is about the model
         raise RefusalError(
@@ -319,6 +328,13 @@ def _check(content: bytes) -> None:
             "model.control-flow",
             f"it has control flow ({', '.join(found)}), and a build has every step laid out",
             "unroll its loops: Keras's recurrent layers take unroll=True",
+        )
+    found = [name for name, code in _VARIABLES.items() if code in codes]
+    if found:
+        raise RefusalError(
+            "model.unsupported",
+            f"it keeps variables from one inference to the next ({', '.join(found)})",
+            "make its state an input and an output",
         )
     custom = [
         bytes(code.customCode or b"?").decode(errors="replace")
