@@ -111,7 +111,7 @@ class Plan:
     calls: tuple[PlannedCall, ...]  # in execution order
     allocations: tuple[Allocation, ...]  # by tensor index; aliases share an offset
     arena_bytes: int
-    arena_lower_bound_bytes: int  # no layout of these calls in any order tried is smaller
+    arena_lower_bound_bytes: int  # no layout of these calls in this order is smaller
     arena_proved_optimal: bool
     rejected: tuple[Rejection, ...]
     model_sha256: str

@@ -59,7 +59,10 @@ def make_plan(
                 scratch_bytes=choice.scratch_bytes,
             )
             for (op, call), choice, offset in zip(
-                lowered, choices, layout.scratch_offsets, strict=True
+                [lowered[number] for number in layout.order],
+                [choices[number] for number in layout.order],
+                layout.scratch_offsets,
+                strict=True,
             )
         ),
         allocations=layout.allocations,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from anvil.core.plan import Allocation, MemoryStrategy
 from anvil.plan.arrange import arrange
 from anvil.plan.layout import Block, Blocks, Overlap
+from anvil.plan.order import Step, Steps, best_order
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,12 +33,13 @@ class CallMemory:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArenaLayout:
-    """Where every computed tensor and every scratch area lies."""
+    """When every call runs, and where every computed tensor and scratch area lies."""
 
-    allocations: tuple[Allocation, ...]  # by tensor index
-    scratch_offsets: tuple[int | None, ...]  # by call
+    order: tuple[int, ...]  # the calls' numbers as given, as they run
+    allocations: tuple[Allocation, ...]  # by tensor index; lives by position in `order`
+    scratch_offsets: tuple[int | None, ...]  # by position in `order`
     arena_bytes: int
-    lower_bound_bytes: int
+    lower_bound_bytes: int  # of every layout of the calls in this order
 
 
 def plan_memory(
@@ -46,16 +48,83 @@ def plan_memory(
     aliases: Mapping[int, int],
     strategy: MemoryStrategy = MemoryStrategy(),  # noqa: B008  frozen
 ) -> ArenaLayout:
-    """Place every tensor that calls, inputs and outputs name.
+    """Order the calls, and place every tensor that they, the inputs and the outputs name.
 
-    aliases: tensor -> the tensor whose memory it shares, as RESHAPE does. The layout is the
-    same on every host.
+    aliases: tensor -> the tensor whose memory it shares, as RESHAPE does. The given order stays
+    unless another one gives a smaller arena. The layout is the same on every host.
     """
+    own = tuple(range(len(calls)))
+    layout = _layout(graph, calls, own, aliases, overlap=strategy.overlap)
+    if strategy.reorder:
+        order = _best_order(graph, calls, aliases, overlap=strategy.overlap)
+        if order != own:
+            other = _layout(graph, calls, order, aliases, overlap=strategy.overlap)
+            if other.arena_bytes < layout.arena_bytes:
+                return other
+    return layout
+
+
+def _root(tensor: int, aliases: Mapping[int, int]) -> int:
+    while tensor in aliases:
+        tensor = aliases[tensor]
+    return tensor
+
+
+def _best_order(
+    graph: Graph, calls: Sequence[CallMemory], aliases: Mapping[int, int], *, overlap: bool
+) -> tuple[int, ...]:
+    # Calls that write one tensor are one operator's, and stay together.
+    groups: list[list[int]] = []
+    for number, call in enumerate(calls):
+        if groups and set(call.outputs) & set(calls[groups[-1][0]].outputs):
+            groups[-1].append(number)
+        else:
+            groups.append([number])
+    sizes = {
+        index: tensor.n_bytes
+        for index, tensor in enumerate(graph.tensors)
+        if not tensor.is_constant
+    }
+    steps = []
+    for group in groups:
+        shared = {
+            source: min(sizes[source], sizes[output] - max(0, distance))
+            for number in group
+            for source, distance in calls[number].distances
+            for output in calls[number].outputs
+        }
+        steps.append(
+            Step(
+                reads=tuple(sorted({i for n in group for i in calls[n].inputs if i in sizes})),
+                writes=tuple(sorted({i for n in group for i in calls[n].outputs})),
+                scratch_bytes=max(calls[n].scratch_bytes for n in group),
+                shared=tuple(sorted(shared.items())) if overlap and len(group) == 1 else (),
+            )
+        )
+    kept = {_root(tensor, aliases) for tensor in graph.outputs}
+    found = best_order(
+        Steps(
+            steps=tuple(steps),
+            sizes=tuple(sorted(sizes.items())),
+            inputs=tuple(sorted(set(graph.inputs))),
+            kept=tuple(sorted(kept)),
+        )
+    )
+    return tuple(number for step in found for number in groups[step])
+
+
+def _layout(
+    graph: Graph,
+    given: Sequence[CallMemory],
+    order: tuple[int, ...],
+    aliases: Mapping[int, int],
+    *,
+    overlap: bool,
+) -> ArenaLayout:
+    calls = [given[number] for number in order]
 
     def root(tensor: int) -> int:
-        while tensor in aliases:
-            tensor = aliases[tensor]
-        return tensor
+        return _root(tensor, aliases)
 
     lives: dict[int, list[int]] = {}
     alignments: dict[int, int] = {}
@@ -98,10 +167,11 @@ def plan_memory(
         )
         for number in scratch
     ]
-    overlaps = _overlaps(calls, blocks, numbers) if strategy.overlap else ()
+    overlaps = _overlaps(calls, blocks, numbers) if overlap else ()
     layout = arrange(Blocks(blocks=(*blocks, *scratch_blocks), overlaps=overlaps))
     scratch_offsets = dict(zip(scratch, layout.offsets[len(blocks) :], strict=True))
     return ArenaLayout(
+        order=order,
         allocations=tuple(
             Allocation(
                 tensor=tensor,

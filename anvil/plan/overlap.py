@@ -176,7 +176,7 @@ def _windows(traversal: str, fields: Mapping[str, Any]) -> tuple[Addresses, Addr
 
     These are, for each output pixel, before the last channel of its first group and of its last
     one, since both the written end and the lowest read grow evenly with the group, and after the
-    pixel.
+    pixel; and of its second group, since nothing may be written yet before the first.
     """
     if traversal == "convolution":
         pixel, n_groups = fields["input_channels"], fields["n_groups"]
@@ -201,7 +201,7 @@ def _windows(traversal: str, fields: Mapping[str, Any]) -> tuple[Addresses, Addr
     later = _still_to_read(window)
     start = np.arange(window.size) * n_channels
     ends, read = [start + n_channels], [later]
-    for group in {0, n_groups - 1}:
+    for group in {0, min(1, n_groups - 1), n_groups - 1}:
         ends.append(start + (group + 1) * group_writes - 1)
         read.append(np.minimum(window + group * group_reads, later))
     return np.concatenate(ends), np.concatenate(read)

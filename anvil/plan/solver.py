@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from anvil.plan.layout import Blocks, Pair
 
 # Of the solver's own count of its work, the same on every machine: tenths of a second.
-_MOST_WORK = 0.1
+_MOST_WORK = 0.05
 
 
 def solve(

@@ -14,6 +14,7 @@ from anvil.build.host import run_action
 from anvil.cache.store import Store
 from anvil.config.profiles import load_targets
 from anvil.core.graph import ABSENT
+from anvil.core.plan import MemoryStrategy
 from anvil.ops.registry import DEFINITIONS
 from anvil.plan.choose import Material
 from anvil.plan.document import plan_digest
@@ -53,7 +54,12 @@ def _data(folder: str) -> Mapping[str, bytes]:
     return contents(read_folder(built_in(folder)))
 
 
-def plan_of(graph: Graph, target_name: str, name: str = "small") -> Plan:
+def plan_of(
+    graph: Graph,
+    target_name: str,
+    name: str = "small",
+    strategy: MemoryStrategy = MemoryStrategy(),  # noqa: B008  frozen
+) -> Plan:
     """The plan that the real planner makes."""
     return make_plan(
         graph,
@@ -62,6 +68,7 @@ def plan_of(graph: Graph, target_name: str, name: str = "small") -> Plan:
         variants=load_variants(_data("kernels")),
         definitions=DEFINITIONS,
         model_sha256=MODEL_SHA256,
+        strategy=strategy,
     )
 
 
