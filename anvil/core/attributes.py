@@ -17,6 +17,22 @@ class Padding(enum.StrEnum):
 
     SAME = "SAME"
     VALID = "VALID"
+    EXPLICIT = "EXPLICIT"  # in no file: a PAD that the planner folded into the windows
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Margins:
+    """Pixels around an image, for EXPLICIT padding. A kernel leaves them out, as with SAME."""
+
+    top: int = 0
+    bottom: int = 0
+    left: int = 0
+    right: int = 0
+
+    def __post_init__(self) -> None:
+        if min(self.top, self.bottom, self.left, self.right) < 0:
+            msg = f"a margin is at least 0, found {self}"
+            raise ValueError(msg)
 
 
 class Activation(enum.StrEnum):
@@ -39,6 +55,7 @@ class Conv2DAttributes:
     dilation_w: int
     activation: Activation
     bias_dtype: DType | None = None  # declared for int16 activations; None: int64
+    margins: Margins = Margins()  # of EXPLICIT padding alone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +69,7 @@ class DepthwiseConv2DAttributes:
     dilation_w: int
     depth_multiplier: int  # as the file says; 0 means output channels / input channels
     activation: Activation
+    margins: Margins = Margins()  # of EXPLICIT padding alone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +91,7 @@ class Pool2DAttributes:
     filter_h: int
     filter_w: int
     activation: Activation
+    margins: Margins = Margins()  # of EXPLICIT padding alone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

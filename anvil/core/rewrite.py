@@ -15,6 +15,9 @@ class Origin:
 
     tensor: int  # index in the imported graph
     channels: tuple[int, ...] | None = None  # the surviving ones of the last axis; None for all
+    # (channel, value) of the removed ones that hold one value for every input. A removed channel
+    # that is not listed is read by nothing.
+    constants: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

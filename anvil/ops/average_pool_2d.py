@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from anvil.core.attributes import Pool2DAttributes
+from anvil.core.attributes import Padding, Pool2DAttributes
 from anvil.core.tensor import DType
 from anvil.ops.arrays import numpy_dtype
 from anvil.ops.checks import attributes_of, output_tensor
@@ -33,6 +33,14 @@ if TYPE_CHECKING:
 
     from anvil.core.graph import Graph, Op
     from anvil.ops.definition import Array
+
+
+def _check(op: Op, graph: Graph) -> list[str]:
+    problems = pool_problems(op, graph)
+    if not problems and attributes_of(op, Pool2DAttributes).padding is Padding.EXPLICIT:
+        # The mean is over the pixels inside; those of a PAD count.
+        return ["its padding is EXPLICIT; SAME and VALID are supported"]
+    return problems
 
 
 def _reference(op: Op, graph: Graph, inputs: Sequence[Array | None]) -> tuple[Array, ...]:
@@ -62,7 +70,7 @@ DEFINITION = OperatorDefinition(
     kind="AVERAGE_POOL_2D",
     folder="average_pool_2d",
     is_alias=False,
-    check=pool_problems,
+    check=_check,
     infer_shapes=pool_shapes,
     reference=_reference,
     lower=partial(pool_calls, folder="average_pool_2d"),

@@ -54,7 +54,7 @@ def lookup_call(op: Op, graph: Graph, table: Int8Array) -> KernelCall:
         op="lookup",
         dtype="int8",
         parameters=(("n_elements", output_tensor(op, graph).n_elements),),
-        inputs=op.inputs,
+        inputs=op.inputs[:1],
         constants=(constant_of("table", table),),
         outputs=op.outputs,
         n_macs=0,

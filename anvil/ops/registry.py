@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from anvil.ops import (
     add,
+    anvil_table,
     average_pool_2d,
     concatenation,
     conv_2d,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 _OPERATORS = (
     add,
+    anvil_table,
     average_pool_2d,
     concatenation,
     conv_2d,
@@ -51,6 +53,9 @@ _OPERATORS = (
     softmax,
     tanh,
 )
+
+# Operators that no file has: the planner makes them.
+INTERNAL = frozenset({anvil_table.DEFINITION.kind})
 
 DEFINITIONS: Mapping[str, OperatorDefinition] = MappingProxyType(
     {operator.DEFINITION.kind: operator.DEFINITION for operator in _OPERATORS}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from anvil.core.attributes import Padding, Pool2DAttributes
+from anvil.core.attributes import Margins, Padding, Pool2DAttributes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,6 +27,7 @@ class Axis:
     stride: int
     dilation: int  # distance between two of its pixels
     padding: Padding
+    margins: tuple[int, int] = (0, 0)  # before and after the image, of EXPLICIT padding alone
 
     @property
     def reach(self) -> int:
@@ -38,11 +39,13 @@ class Axis:
         """The output's extent; below 1 where VALID windows do not fit."""
         if self.padding is Padding.SAME:
             return -(-self.extent // self.stride)
-        return (self.extent - self.reach) // self.stride + 1
+        return (self.extent + sum(self.margins) - self.reach) // self.stride + 1
 
     @property
     def pad_before(self) -> int:
         """Padding before the first pixel: the smaller half where SAME padding is odd."""
+        if self.padding is Padding.EXPLICIT:
+            return self.margins[0]
         needed = (self.n_windows - 1) * self.stride + self.reach - self.extent
         return max(0, needed) // 2
 
@@ -69,6 +72,12 @@ class Axis:
             )
             if value < 1
         ]
+        # SAME and VALID windows do so by themselves, and kernels count on it.
+        if not problems and max(self.margins) >= self.reach:
+            problems.append(
+                f"its margins along the {direction} are {list(self.margins)}, and its filter "
+                f"reaches over {self.reach} pixels; every window must meet the image"
+            )
         if not problems and self.n_windows < 1:
             problems.append(
                 f"its filter reaches over {self.reach} pixels along the {direction}, and the "
@@ -102,6 +111,7 @@ def image_axes(
     dilation = (1, 1)
     if not isinstance(attributes, Pool2DAttributes):
         dilation = (attributes.dilation_h, attributes.dilation_w)
+    margins = attributes.margins if attributes.padding is Padding.EXPLICIT else Margins()
     return (
         Axis(
             extent=image[1],
@@ -109,6 +119,7 @@ def image_axes(
             stride=attributes.stride_h,
             dilation=dilation[0],
             padding=attributes.padding,
+            margins=(margins.top, margins.bottom),
         ),
         Axis(
             extent=image[2],
@@ -116,6 +127,7 @@ def image_axes(
             stride=attributes.stride_w,
             dilation=dilation[1],
             padding=attributes.padding,
+            margins=(margins.left, margins.right),
         ),
     )
 
