@@ -2,7 +2,8 @@
 
 A target is built a second time from the same model with every computed tensor among its
 outputs, so that the memory plan keeps each one and the ordinary runner hands it over. That
-build's own outputs must equal the untraced build's.
+build's own outputs must equal the untraced build's. Rewrites apply to both: what became of a
+layer of the model is found in anvil/pipeline/traced.py.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from anvil.pipeline.artifacts import BuiltTarget, port_of
 from anvil.pipeline.build import RECIPES, read_sources
 from anvil.pipeline.planning import PROJECT, traced_files
 from anvil.pipeline.run import run_batches
+from anvil.pipeline.traced import COMPARED, TracedLayer, traced_layers, with_layers
 from anvil.verify.compare import compare
 from anvil.verify.reference import (
     OUTPUTS,
@@ -28,9 +30,10 @@ from anvil.verify.reference import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from anvil.core.graph import Graph
+    from anvil.core.rewrite import Rewritten
     from anvil.core.target import Region, Target
     from anvil.pipeline.build import Sources
     from anvil.pipeline.workspace import Workspace
@@ -44,7 +47,7 @@ N_INFERENCES = 4
 
 
 class LayerCheck:
-    """What the targets with one model share: the traced graph and its reference."""
+    """What the targets with one model share: its rewritten graphs and its reference."""
 
     def __init__(
         self,
@@ -56,24 +59,24 @@ class LayerCheck:
         self._workspace = workspace
         self._sources: Sources = read_sources(workspace)
         self._n_outputs = len(graph.outputs)
-        # The importer renumbers tensors, so that an op and its place among the op's outputs
-        # is what a layer is known by here and in the reference.
-        self._layers = {
-            (op.index, place): tensor for op in graph.ops for place, tensor in enumerate(op.outputs)
-        }
-        self._graph = replace(graph, outputs=(*graph.outputs, *self._layers.values()))
+        self._graph = graph
+        self._rewritten: dict[frozenset[str], Rewritten] = {}
         self._batches = tuple(batches[:N_INFERENCES])
         self._reference = reference(workspace, model, self._batches, layers=True)
 
-    def check(self, target: Target, untraced: Outputs) -> dict[str, Any]:
+    def check(
+        self, target: Target, untraced: Outputs, disabled_rewrites: Sequence[str]
+    ) -> dict[str, Any]:
         """Per layer whether it is equal, as `--json` prints it.
 
-        Raises AnvilError where the traced build fails or its outputs differ from the
+        disabled_rewrites: those that the untraced build does without. Raises AnvilError where the traced build fails or its outputs differ from the
         untraced build's.
         """
+        rewritten = self._rewrite(frozenset(disabled_rewrites))
+        traced = with_layers(rewritten)
         # Not in the system's temporary folder, which may forbid running programs.
         with self._workspace.store.work_folder() as name:
-            built = healing(lambda: self._build(target, Path(name)))
+            built = healing(lambda: self._build(target, traced.graph, Path(name)))
             found = run_batches(
                 built, target, self._batches, cancellation=self._workspace.cancellation
             ).outputs
@@ -87,16 +90,25 @@ class LayerCheck:
                 ),
                 exit_code=ExitCode.FAILED,
             )
-        layers = self._compare(found)
-        different = [layer for layer in layers if not layer["equal"]]
+        layers = self._compare(traced_layers(self._graph, rewritten), found)
+        different = [layer for layer in layers if layer["equal"] is False]
         return {"layers": layers, "first_different_layer": different[0] if different else None}
 
-    def _build(self, target: Target, folder: Path) -> BuiltTarget:
+    def _rewrite(self, disabled: frozenset[str]) -> Rewritten:
+        """What the build's graph was made into; targets with the same rewrites share it."""
+        if disabled not in self._rewritten:
+            from anvil.ops.registry import DEFINITIONS
+            from anvil.plan.rewrites.rewrite import rewrite
+
+            self._rewritten[disabled] = rewrite(self._graph, DEFINITIONS, disabled=disabled)
+        return self._rewritten[disabled]
+
+    def _build(self, target: Target, graph: Graph, folder: Path) -> BuiltTarget:
         workspace, store = self._workspace, self._workspace.store
         roomy = target
         if target.ram is not None:
             roomy = replace(target, ram=_roomy(target.ram))
-        files = traced_files(workspace, self._sources, roomy, self._graph)
+        files = traced_files(workspace, self._sources, roomy, graph)
         project = store.put_tree(
             {path.removeprefix(PROJECT): content for path, content in files.items()}, frozenset()
         )
@@ -110,7 +122,6 @@ class LayerCheck:
             [node for node, _ in moved],
             {node.path: contents[output] for node, output in moved},
         )
-        graph = self._graph
         return BuiltTarget(
             folder=folder,
             name=workspace.project.name,
@@ -123,32 +134,44 @@ class LayerCheck:
             model=b"",
         )
 
-    def _compare(self, found: Outputs) -> list[dict[str, Any]]:
-        numbers = {layer: self._n_outputs + n for n, layer in enumerate(self._layers)}
-        kinds = {op.index: op.kind for op in self._graph.ops}
+    def _compare(
+        self, known: Mapping[tuple[int, int], TracedLayer], found: Outputs
+    ) -> list[dict[str, Any]]:
         layers = []
         places: dict[int | None, int] = {}
         for column, tensor in enumerate(self._reference.tensors):
             place = places[tensor.op] = places.get(tensor.op, -1) + 1
-            layer = (tensor.op or 0, place)
-            number = numbers[layer]
-            own = self._graph.tensors[self._layers[layer]]
-            comparison = compare(
-                expected=tuple((row[column],) for row in self._reference.values),
-                found=tuple((row[number],) for row in found),
-                ports=(port_of(own),),
-            )
-            layers.append(
-                {
-                    "index": tensor.op,
-                    "op": kinds[layer[0]],
-                    "tensor": own.name,
-                    "equal": comparison.is_equal,
-                    "different_elements": comparison.n_different_elements,
-                    "max_difference": comparison.as_json()["max_difference"],
-                }
-            )
+            layer = known[tensor.op or 0, place]
+            row: dict[str, Any] = {
+                "index": tensor.op,
+                "op": layer.kind,
+                "tensor": layer.tensor.name,
+                "status": layer.status,
+                "equal": None,
+                "removed_channels": layer.n_removed,
+                "different_elements": None,
+                "max_difference": None,
+            }
+            if layer.status == COMPARED:
+                row |= self._compare_layer(layer, column, found)
+            layers.append(row)
         return layers
+
+    def _compare_layer(self, layer: TracedLayer, column: int, found: Outputs) -> dict[str, Any]:
+        expected = [row[column] for row in self._reference.values]
+        comparison = compare(
+            expected=tuple((values,) for values in expected),
+            found=tuple(
+                (layer.whole(row[self._n_outputs :], truth),)
+                for row, truth in zip(found, expected, strict=True)
+            ),
+            ports=(port_of(layer.tensor),),
+        )
+        return {
+            "equal": comparison.is_equal,
+            "different_elements": comparison.n_different_elements,
+            "max_difference": comparison.as_json()["max_difference"],
+        }
 
 
 def _roomy(region: Region) -> Region:

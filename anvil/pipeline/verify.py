@@ -130,7 +130,10 @@ def _verify_target(
         n_symbols = linked_library.check(folder, built.name, target.name)
     result = run_batches(built, target, truth.batches, cancellation=workspace.cancellation)
     comparison = compare(expected=truth.expected, found=result.outputs, ports=built.outputs)
-    layers = {} if truth.layer_check is None else truth.layer_check.check(target, result.outputs)
+    layers = {}
+    if truth.layer_check is not None:
+        disabled = built.plan["disabled_rewrites"]
+        layers = truth.layer_check.check(target, result.outputs, disabled)
     diagnostics = () if comparison.is_equal else (_difference(target.name, comparison),)
     if not diagnostics and layers.get("first_different_layer"):
         # The layers after it hid the difference from these inputs, and not from every input.
@@ -157,7 +160,10 @@ def _note(comparison: Comparison, layers: dict[str, Any]) -> str:
         return note
     first = layers["first_different_layer"]
     if first is None:
-        return f"{note}; all {len(layers['layers'])} layers equal"
+        n_gone = sum(layer["equal"] is None for layer in layers["layers"])
+        n_equal = len(layers["layers"]) - n_gone
+        gone = f", {n_gone} rewritten away" if n_gone else ""
+        return f"{note}; all {n_equal} layers equal{gone}"
     return f"{note}; first different layer: {first['index']} {first['op']} ({first['tensor']})"
 
 

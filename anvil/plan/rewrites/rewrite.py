@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from anvil.core.diagnostics import AnvilError, Diagnostic
 from anvil.core.rewrite import AppliedRewrite, Rewritten
+from anvil.plan.rewrites import NAMES
 from anvil.plan.rewrites.draft import Draft
-from anvil.plan.rewrites.registry import NAMES, REWRITES
+from anvil.plan.rewrites.registry import FUNCTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -58,20 +59,20 @@ def rewrite(
     """
     check_names(sorted(disabled))
     draft = Draft(graph)
-    enabled = [one for one in REWRITES if one.name not in disabled]
+    enabled = [name for name in NAMES if name not in disabled]
     n_sites = dict.fromkeys(NAMES, 0)
     saved = {name: Cost(macs=0, weight_bytes=0, n_ops=0) for name in NAMES}
     before = cost_of(graph, definitions)
     quiet = 0
     # Each rewrite takes away something that none gives back, so that this ends.
     while quiet < len(enabled):
-        for one in enabled:
-            n_changed = one.apply(draft, definitions)
+        for name in enabled:
+            n_changed = FUNCTIONS[name](draft, definitions)
             quiet = 0 if n_changed else quiet + 1
             if n_changed:
                 after = cost_of(draft.graph(), definitions)
-                n_sites[one.name] += n_changed
-                saved[one.name] = _plus_difference(saved[one.name], before, after)
+                n_sites[name] += n_changed
+                saved[name] = _plus_difference(saved[name], before, after)
                 before = after
             if quiet >= len(enabled):
                 break
