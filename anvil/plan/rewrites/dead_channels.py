@@ -17,8 +17,8 @@ from anvil.core.graph import ABSENT
 from anvil.core.rewrite import Origin
 from anvil.core.tensor import Quantization
 from anvil.ops.arrays import array_of
+from anvil.ops.integer_weights import bias_array
 from anvil.ops.requantize import wrap_int32
-from anvil.ops.weights import bias_array
 from anvil.plan.rewrites.bounds import channel_bounds
 from anvil.plan.rewrites.evaluate import constant_tensor
 from anvil.plan.rewrites.liveness import needed_channels
@@ -153,11 +153,11 @@ def _bias(
     bias = bias_array(op, graph, weighted.n_outputs)
     if weighted.input_of is not None or inputs.all():
         # A depthwise output channel goes with its input channel.
-        return bias
+        return wrap_int32(bias)
     # Taps that leave the image read the zero point everywhere, or the channel would stay.
     values = np.where(~inputs & source.is_constant, source.least - weighted.zero_point, 0)
     sums = (weighted.always.positive + weighted.always.negative).astype(np.int64) @ values
-    return wrap_int32(bias.astype(np.int64) + sums)
+    return wrap_int32(bias + sums)
 
 
 def _sliced_quantization(tensor: Tensor, outputs: Mask) -> Tensor:

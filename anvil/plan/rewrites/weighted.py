@@ -17,7 +17,7 @@ from anvil.core.tensor import DType
 from anvil.ops.arrays import array_of
 from anvil.ops.checks import attributes_of
 from anvil.ops.elementwise import quantization_of
-from anvil.ops.weights import bias_array, effective_scales
+from anvil.ops.integer_weights import bias_array, effective_scales
 from anvil.ops.windows import Axis, image_axes
 
 if TYPE_CHECKING:
