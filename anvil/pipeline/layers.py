@@ -69,8 +69,8 @@ class LayerCheck:
     ) -> dict[str, Any]:
         """Per layer whether it is equal, as `--json` prints it.
 
-        disabled_rewrites: those that the untraced build does without. Raises AnvilError where the traced build fails or its outputs differ from the
-        untraced build's.
+        disabled_rewrites: those that the untraced build does without. Raises AnvilError where
+        the traced build fails or its outputs differ from the untraced build's.
         """
         rewritten = self._rewrite(frozenset(disabled_rewrites))
         traced = with_layers(rewritten)

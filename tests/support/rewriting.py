@@ -18,7 +18,7 @@ from anvil.core.rewrite import Rewritten
 from anvil.core.tensor import Tensor
 from anvil.ops.arrays import array_of
 from anvil.ops.registry import DEFINITIONS
-from anvil.plan.rewrites.registry import NAMES
+from anvil.plan.rewrites import NAMES
 from anvil.plan.rewrites.rewrite import rewrite
 from tests.support.networks import (
     Network,
