@@ -30,6 +30,7 @@ Array = npt.NDArray[Any]
 MAX_BYTES = 2 * 1024**3
 # What the lowest and the highest value of an 8-bit or 16-bit integer type become.
 Scale = tuple[float, float]
+_LONGEST_REASON = 160
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +79,12 @@ def sample_shape(port: Tensor) -> tuple[int, ...]:
 def data_error(file: str, code: str, message: str, hint: str | None = None) -> AnvilError:
     """A mistake in a data file (exit 2); `code` without its prefix."""
     return AnvilError(Diagnostic(code=f"data.{code}", message=message, file=file, hint=hint))
+
+
+def reason_of(error: Exception) -> str:
+    """A library's message on one line, no longer than people read; it may quote the file."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= _LONGEST_REASON else f"{text[: _LONGEST_REASON - 3]}..."
 
 
 def check_bytes(file: str, n_bytes: int) -> None:

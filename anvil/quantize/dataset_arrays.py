@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING
 import numpy as np
 
 from anvil.core.diagnostics import AnvilError
-from anvil.quantize.dataset import RawData, check_bytes, data_error
+from anvil.quantize.dataset import RawData, check_bytes, data_error, reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from anvil.quantize.dataset import Array, Source
 
 _MAX_MEMBERS = 10_000
+_N_NAMES, _LONGEST_NAME = 12, 60  # in a message
 _HEADER_ERRORS = (ValueError, TypeError, SyntaxError, KeyError, OverflowError, tokenize.TokenError)
 _SAVE = "write it with numpy.savez(FILE, x=X, y=Y)"
 # What TensorFlow puts around an input's name.
@@ -63,7 +64,8 @@ def keyed(
             file,
             "missing-key",
             f"it has no array {', '.join(map(repr, missing))}; it has "
-            + (", ".join(map(repr, sorted(names))) or "none"),
+            + (", ".join(repr(name[:_LONGEST_NAME]) for name in sorted(names)[:_N_NAMES]) or "none")
+            + (", ..." if len(names) > _N_NAMES else ""),
             "name its arrays under data.keys in anvil.yaml, such as `keys: {x: specs, y: labels}`",
         )
     inputs = tuple(array(key) for key in keys)
@@ -137,8 +139,8 @@ def read_stream(stream: IO[bytes], label: str) -> Array:
         else:  # the later one is for names of fields that are not ASCII
             raise data_error(label, "dtype", "it holds records, not numbers", _SAVE)
     except _HEADER_ERRORS as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise data_error(label, "damaged", f"it is no array of NumPy's: {reason}", _SAVE) from None
+        message = f"it is no array of NumPy's: {reason_of(error)}"
+        raise data_error(label, "damaged", message, _SAVE) from None
     if dtype.hasobject:
         raise data_error(
             label,
@@ -173,13 +175,14 @@ def _explained(file: str) -> Iterator[None]:
     except AnvilError:
         raise
     except zipfile.BadZipFile as error:
-        message = f"it is no whole .npz archive: {error}"
-    except (zlib.error, EOFError, struct.error) as error:
-        message = f"it is damaged: {str(error) or 'it ends early'}"
+        message = f"it is no whole .npz archive: {reason_of(error)}"
+    # What zipfile raises beside its own error for offsets, names and sizes that cannot be.
+    except (zlib.error, EOFError, struct.error, OSError, OverflowError, ValueError) as error:
+        message = f"it is damaged: {reason_of(error)}"
     except NotImplementedError as error:
-        message = f"it is compressed in a way that NumPy does not use: {error}"
+        message = f"it is compressed in a way that NumPy does not use: {reason_of(error)}"
     except RuntimeError as error:  # an encrypted member
-        message = f"it cannot be read: {error}"
+        message = f"it cannot be read: {reason_of(error)}"
     else:
         return
     raise data_error(file, "damaged", message, "copy it again, or " + _SAVE)

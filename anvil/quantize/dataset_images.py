@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from anvil.quantize.dataset import data_error, sample_shape
+from anvil.quantize.dataset import data_error, reason_of, sample_shape
 
 if TYPE_CHECKING:
     from anvil.core.tensor import Tensor
@@ -37,7 +38,12 @@ def read_image(source: Source, port: Tensor) -> Array:
         )
     height, width = wanted[:2]
     try:
-        with source.open() as file, PIL.Image.open(file, formats=_FORMATS) as image:
+        with (
+            # Of images that it reads all the same, and of huge ones, which are refused below.
+            warnings.catch_warnings(action="ignore"),
+            source.open() as file,
+            PIL.Image.open(file, formats=_FORMATS) as image,
+        ):
             # Known from the header, so that a huge image is never decoded.
             if image.size != (width, height):
                 raise data_error(
@@ -59,7 +65,7 @@ def read_image(source: Source, port: Tensor) -> Array:
     except PIL.UnidentifiedImageError:
         message = "it is no PNG, JPEG or BMP image"
     except (OSError, ValueError, SyntaxError, PIL.Image.DecompressionBombError) as error:
-        message = f"it is damaged: {error}"
+        message = f"it is damaged: {reason_of(error)}"
     else:
         return pixels.reshape(1, *wanted)
     raise data_error(source.file, "damaged", message, "save it anew, or take it out")

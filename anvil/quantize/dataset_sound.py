@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from anvil.quantize.dataset import check_bytes, data_error, sample_shape
+from anvil.quantize.dataset import check_bytes, data_error, reason_of, sample_shape
 
 if TYPE_CHECKING:
     from anvil.core.tensor import Tensor
@@ -35,7 +35,7 @@ def read_wav(source: Source, port: Tensor) -> Array:
         raise data_error(
             source.file,
             "damaged",
-            f"it is no .wav file of PCM: {str(error) or 'it ends early'}",
+            f"it is no .wav file of PCM: {reason_of(error)}",
             "save it as 16-bit PCM",
         ) from None
     if n_channels > 1 and (len(wanted) < 2 or wanted[-1] != n_channels):
