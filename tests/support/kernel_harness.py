@@ -223,13 +223,21 @@ def kernel_outputs(
     return [results[id(case)] for case in cases]
 
 
-def program_output(platform: Platform, text: str, folder: Path) -> bytes:
+def program_output(
+    platform: Platform,
+    text: str,
+    folder: Path,
+    *,
+    sources: Sequence[str] = (),
+    include: Sequence[Path] = (),
+) -> bytes:
     """What a C program writes whose `void run_cases(void)` calls `platform_write`.
 
-    For code under kernels/common/, which is no kernel.
+    For code that is no kernel: under kernels/common/, or a whole model's `sources`, whose
+    headers lie in `include`.
     """
     runner = runner_of(platform)
-    return _run(platform, [*runner, str(_compile_text(platform, text, (), folder))])
+    return _run(platform, [*runner, str(_compile_text(platform, text, sources, folder, include))])
 
 
 def _run(platform: Platform, command: Sequence[str]) -> bytes:
@@ -314,11 +322,17 @@ def _compile(
     folder: Path,
 ) -> Path:
     variants = {variant.symbol: variant for _, calls in runs for _, variant in calls}
-    sources = sorted({variant.source for variant in variants.values()})
+    sources = sorted({str(_KERNELS / variant.source) for variant in variants.values()})
     return _compile_text(platform, _cases_source(runs), sources, folder)
 
 
-def _compile_text(platform: Platform, text: str, sources: Sequence[str], folder: Path) -> Path:
+def _compile_text(
+    platform: Platform,
+    text: str,
+    sources: Sequence[str],
+    folder: Path,
+    include: Sequence[Path] = (),
+) -> Path:
     source = folder / f"cases_{platform.name}.c"
     source.write_text(text, encoding="ascii")
     program = folder / f"cases_{platform.name}.bin"
@@ -326,10 +340,10 @@ def _compile_text(platform: Platform, text: str, sources: Sequence[str], folder:
         sys.executable,
         *("-m", "ziglang", "cc"),
         *_toolchain_flags(platform.core),
-        *_WARNINGS,
+        *(() if include else _WARNINGS),  # kernels are C99, a model's library is C11
         *platform.compile_flags,
-        *("-I", str(_KERNELS), "-I", str(_HARNESS)),
-        *(str(_KERNELS / path) for path in sources),
+        *(word for path in (*include, _KERNELS, _HARNESS) for word in ("-I", str(path))),
+        *sources,
         str(source),
         str(_HARNESS / platform.driver),
         *platform.link_flags,

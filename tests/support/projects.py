@@ -92,11 +92,19 @@ def material_of(
 def render(plan: Plan) -> dict[str, bytes]:
     """The project that the real renderers make."""
     renderer = {"cmake": render_cmake, "web": render_web}[plan.target.build]
-    digest = plan_digest(plan)
-    library = render_library(
-        plan, plan_digest=digest, kernels=_data("kernels"), templates=_data("templates")
+    return renderer(
+        plan,
+        plan_digest=plan_digest(plan),
+        library=render_library_alone(plan),
+        templates=_data("templates"),
     )
-    return renderer(plan, plan_digest=digest, library=library, templates=_data("templates"))
+
+
+def render_library_alone(plan: Plan) -> dict[str, bytes]:
+    """What every kind of project holds under `library/`, for any target."""
+    return render_library(
+        plan, plan_digest=plan_digest(plan), kernels=_data("kernels"), templates=_data("templates")
+    )
 
 
 def write(files: Mapping[str, bytes], folder: Path) -> None:
