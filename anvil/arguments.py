@@ -155,6 +155,11 @@ def make_parser() -> argparse.ArgumentParser:
             default=[],
             help="leave an exact rewrite out; repeatable (`anvil plan` lists what each gains)",
         )
+        made.add_argument(
+            "--allow-unsafe-model",
+            action="store_true",
+            help="load a Keras model that holds code of its own (Lambda layers, custom objects)",
+        )
 
     made = command(
         "plan",
@@ -165,11 +170,18 @@ def make_parser() -> argparse.ArgumentParser:
         "anvil plan                                 every target of anvil.yaml",
         "anvil plan --target nrf52840 --explain     every choice, and why it was not taken",
         "anvil plan --optimize size --json",
+        "anvil plan --pin                           keep the quantized models in the project",
     )
     project(made)
     targets(made)
     planning(made)
-    made.add_argument("--explain", action="store_true", help="also say what was not taken, and why")
+    made.add_argument("--explain", action="store_true", help="also what was not taken, and why")
+    made.add_argument(
+        "--pin",
+        action="store_true",
+        help="keep the quantized models in the project's quantized/: later builds take these, "
+        "and need no TensorFlow",
+    )
 
     made = command(
         "build",

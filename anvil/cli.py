@@ -90,7 +90,7 @@ def _plan(arguments: argparse.Namespace) -> Outcome:
 
     def work(workspace: Workspace, listener: Listener, n_jobs: int) -> Outcome:
         del n_jobs  # one after the other: nothing is compiled
-        return plan(workspace, listener, explain=arguments.explain)
+        return plan(workspace, listener, explain=arguments.explain, pin=arguments.pin)
 
     return _with_workspace(arguments, work)[1]
 
@@ -176,7 +176,11 @@ def _with_workspace(
 def _options(arguments: argparse.Namespace) -> Options:
     from anvil.pipeline.workspace import options
 
-    return options(disabled_rewrites=arguments.no_rewrite, optimize=arguments.optimize)
+    return options(
+        disabled_rewrites=arguments.no_rewrite,
+        optimize=arguments.optimize,
+        allow_unsafe_model=arguments.allow_unsafe_model,
+    )
 
 
 def _run(arguments: argparse.Namespace) -> Outcome:

@@ -29,7 +29,9 @@ _LARGE_BYTES = 16 << 20
 
 def is_plain(arguments: Any) -> bool:  # noqa: ANN401  argparse's namespace
     """Whether a build was asked for without options that change what is built."""
-    return not arguments.no_rewrite and arguments.optimize is None
+    return not (
+        arguments.no_rewrite or arguments.optimize is not None or arguments.allow_unsafe_model
+    )
 
 
 def inputs_key(project: str, out: str, targets: tuple[str, ...] | None) -> str | None:

@@ -17,11 +17,21 @@ if TYPE_CHECKING:
 _HEAD = ("", "choice", "RAM B", "flash B", "time", "quality", "Pareto")
 
 
-def plan(workspace: Workspace, listener: Listener, *, explain: bool) -> Outcome:
-    """Plan every target; one that does not fit never stops another."""
+def plan(
+    workspace: Workspace, listener: Listener, *, explain: bool = False, pin: bool = False
+) -> Outcome:
+    """Plan every target; one that does not fit never stops another.
+
+    With `pin` the candidates are written into the project, and are what is planned with.
+    """
+    pinned: tuple[str, ...] = ()
+    if pin:
+        from anvil.pipeline.quantization import pin_candidates
+
+        pinned = pin_candidates(workspace, listener)
     outcome = plan_documents(workspace, listener)
     boards = {one.target.name: one.target.board for one in workspace.project.targets}
-    text: list[str] = []
+    text = [f"quantized/: {name}" for name in pinned]
     targets = []
     for target in outcome.targets:
         if target.exit_code is ExitCode.DONE:
@@ -30,7 +40,8 @@ def plan(workspace: Workspace, listener: Listener, *, explain: bool) -> Outcome:
             targets.append(replace(target, note=document["candidate"]))
         else:
             targets.append(target)
-    return replace(outcome, targets=tuple(targets), text=tuple(text))
+    details = {**outcome.details, **({"pinned": list(pinned)} if pin else {})}
+    return replace(outcome, targets=tuple(targets), text=tuple(text), details=details)
 
 
 def _lines(document: dict[str, Any], board: str, *, explain: bool) -> list[str]:
@@ -116,7 +127,7 @@ def _choice_rows(choices: Sequence[dict[str, Any]]) -> list[tuple[str, ...]]:
         elif one["signal_to_noise_db"] is not None:
             quality = f"{one['signal_to_noise_db']:.1f} dB"
         else:
-            quality = "?"
+            quality = "exact" if one["is_exact"] else "?"
         rows.append(
             (
                 mark,

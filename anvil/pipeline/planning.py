@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from anvil.core.graph import Graph
     from anvil.core.plan import Plan
     from anvil.core.target import Target, TargetRequest
-    from anvil.pipeline.accuracy import MeasuredCandidates
     from anvil.pipeline.build import Sources
     from anvil.pipeline.events import Listener
     from anvil.pipeline.workspace import Workspace
@@ -167,13 +166,14 @@ def _no_drop(model: str) -> Diagnostic:
 def make_material(workspace: Workspace, sources: Sources, listener: Listener) -> Material:
     """The model's candidates with their accuracy, imported. Raises AnvilError."""
     from anvil.ops.registry import DEFINITIONS
+    from anvil.pipeline.quantization import quantizations
     from anvil.plan.choose import Material
     from anvil.plan.kernel_registry import load_variants
 
-    measured = measured_candidates(workspace, listener)
-    failed = [FailedCandidate(name=name, diagnostics=why) for name, why in measured.failures]
+    found = quantizations(workspace, listener)
+    failed = list(found.failed)
     usable: list[tuple[Candidate, Graph]] = []
-    for candidate in measured.candidates:
+    for candidate in found.candidates:
         try:
             usable.append((candidate, import_tflite_model(candidate.content, workspace.model.file)))
         except AnvilError as error:
@@ -189,18 +189,9 @@ def make_material(workspace: Workspace, sources: Sources, listener: Listener) ->
         definitions=DEFINITIONS,
         profiles=contents(sources.profiles),
         disabled_rewrites=workspace.options.disabled_rewrites,
-        warnings=measured.diagnostics,
+        warnings=found.warnings,
         rewritten={},
     )
-
-
-def measured_candidates(workspace: Workspace, listener: Listener) -> MeasuredCandidates:
-    """Stage 3. Raises AnvilError where the model, the data or the metric is wrong."""
-    from anvil.pipeline.accuracy import measure
-
-    model = workspace.model
-    candidate = Candidate(name="int8", content=model.content, sha256=model.sha256)
-    return measure(workspace, [candidate], float_model=None, listener=listener)
 
 
 def import_tflite_model(content: bytes, file: str) -> Graph:

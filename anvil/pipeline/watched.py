@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 from anvil.core.candidate import OWN_METRICS
 from anvil.core.diagnostics import AnvilError
 from anvil.core.digest import digest_of
+from anvil.data import digests_below
 from anvil.pipeline.data import data_digest
 from anvil.pipeline.metric_source import metric_files
+from anvil.pipeline.pinned import FOLDER as PINS_FOLDER
 
 if TYPE_CHECKING:
     from anvil.pipeline.workspace import Workspace
@@ -28,12 +30,17 @@ def watched_paths(workspace: Workspace) -> list[str]:
 
 
 def data_key(workspace: Workspace) -> list[Any]:
-    """What enters a plan's key for the data and the metric. Raises AnvilError (exit 2)."""
+    """What enters a plan's key for the pinned candidates, the data and the metric.
+
+    Raises AnvilError (exit 2) where the data is not there.
+    """
     data = workspace.project.data
+    pins = digests_below(str(workspace.folder / PINS_FOLDER))
     if data is None:
-        return []
+        return [pins]
     sources = _metric_sources(workspace)
     return [
+        pins,
         data_digest(workspace, "calibration"),
         data_digest(workspace, "evaluation"),
         data.metric,

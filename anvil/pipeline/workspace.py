@@ -47,10 +47,16 @@ class Options:
     """What the command line says about planning; it stands above anvil.yaml."""
 
     disabled_rewrites: frozenset[str] = frozenset()
+    allow_unsafe_model: bool = False  # a Keras model may run code of its own when it is loaded
     order: tuple[str, ...] = ()  # criteria of core/decision.py; empty for anvil.yaml's
 
 
-def options(*, disabled_rewrites: Sequence[str] = (), optimize: str | None = None) -> Options:
+def options(
+    *,
+    disabled_rewrites: Sequence[str] = (),
+    optimize: str | None = None,
+    allow_unsafe_model: bool = False,
+) -> Options:
     """The options of a command line. Raises AnvilError for a rewrite that is not there."""
     from anvil.core.decision import ORDERS
     from anvil.plan.rewrites import NAMES
@@ -70,6 +76,7 @@ def options(*, disabled_rewrites: Sequence[str] = (), optimize: str | None = Non
         raise AnvilError(*mistakes)
     return Options(
         disabled_rewrites=frozenset(disabled_rewrites),
+        allow_unsafe_model=allow_unsafe_model,
         order=() if optimize is None else tuple(ORDERS[optimize]),
     )
 

@@ -9,6 +9,7 @@ is taken, since each order looks at every quantity in the end.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,7 @@ from anvil.plan.predict import predict
 from anvil.plan.rewrites.rewrite import rewrite
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from anvil.core.candidate import Candidate
     from anvil.core.diagnostics import Diagnostic
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
     from anvil.core.target import Requirements, Target
     from anvil.ops.definition import OperatorDefinition
     from anvil.plan.costs import CostTable
+
+# A difference of two metrics is not to fail a limit that it equals on paper.
+ROUNDING_ERROR = 1e-9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,13 +104,15 @@ def ordered(
     choices: Iterable[Choice], failed: Iterable[FailedCandidate], order: Sequence[Criterion]
 ) -> Decision:
     """The decision over `choices`, by `order`."""
+    choices = tuple(choices)
+    scale = _Scale(choices)
     best_first = sorted(
-        choices, key=lambda choice: (not choice.fits, _rank(choice, order), choice.label)
+        choices, key=lambda choice: (not choice.fits, scale.rank(choice, order), choice.label)
     )
     return Decision(
         chosen=best_first[0] if best_first and best_first[0].fits else None,
         choices=tuple(best_first),
-        pareto=tuple(_is_pareto(choice, best_first) for choice in best_first),
+        pareto=tuple(scale.is_pareto(choice, best_first) for choice in best_first),
         order=tuple(order),
         failed=tuple(failed),
     )
@@ -173,7 +179,12 @@ def _misfits(
     found = misfits(plan, requirements, prediction)
     allowed = requirements.max_accuracy_drop
     drop = None if candidate.accuracy is None else candidate.accuracy.drop
-    if candidate.accuracy is None or drop is None or allowed is None or drop <= allowed:
+    if (
+        candidate.accuracy is None
+        or drop is None
+        or allowed is None
+        or drop <= allowed + ROUNDING_ERROR
+    ):
         return found
     lost = Misfit(
         target=plan.target.name,
@@ -186,40 +197,56 @@ def _misfits(
     return (*found, lost)
 
 
-def _quantity(choice: Choice, criterion: Criterion) -> float:
-    """The smaller the better; infinite where it is not known."""
-    prediction = choice.prediction
+_Measure = Callable[[Choice], "float | None"]
 
-    def known(value: float | None) -> float:
-        return math.inf if value is None else float(value)
-
-    quantities: dict[Criterion, Callable[[], float]] = {
-        Criterion.ACCURACY: lambda: loss(choice.candidate),
-        # Weights and arena are exact without a cost table, and most of the total.
-        Criterion.FLASH: lambda: float(prediction.flash_bytes or prediction.weight_bytes),
-        Criterion.RAM: lambda: float(prediction.ram_bytes or prediction.arena_bytes),
-        Criterion.LATENCY: lambda: known(
-            prediction.latency_s if prediction.latency_s is not None else prediction.instructions
-        ),
-        Criterion.PRODUCT: lambda: math.prod(
-            _quantity(choice, one) for one in (Criterion.FLASH, Criterion.RAM, Criterion.LATENCY)
-        ),
-    }
-    return quantities[criterion]()
-
-
-def _rank(choice: Choice, order: Sequence[Criterion]) -> tuple[float, ...]:
-    return tuple(_quantity(choice, criterion) for criterion in order)
+# What stands for each quantity, the best first: the first that every choice has is compared.
+_MEASURES: dict[Criterion, tuple[_Measure, ...]] = {
+    Criterion.ACCURACY: (lambda choice: loss(choice.candidate),),
+    Criterion.FLASH: (
+        lambda choice: choice.prediction.flash_bytes,
+        lambda choice: choice.prediction.weight_bytes,
+    ),
+    Criterion.RAM: (
+        lambda choice: choice.prediction.ram_bytes,
+        lambda choice: choice.prediction.arena_bytes,
+    ),
+    Criterion.LATENCY: (
+        lambda choice: choice.prediction.latency_s,
+        lambda choice: choice.prediction.instructions,
+        lambda choice: sum(planned.call.n_macs for planned in choice.plan.calls),
+    ),
+}
+_FACTORS = (Criterion.FLASH, Criterion.RAM, Criterion.LATENCY)
+_AXES = (*_FACTORS, Criterion.ACCURACY)
 
 
-_AXES = (Criterion.FLASH, Criterion.RAM, Criterion.LATENCY, Criterion.ACCURACY)
+class _Scale:
+    """How choices compare: each quantity by a measure that all of them have."""
 
+    def __init__(self, choices: Sequence[Choice]) -> None:
+        self._measures = {
+            criterion: next(
+                (m for m in measures if all(m(choice) is not None for choice in choices)),
+                measures[-1],
+            )
+            for criterion, measures in _MEASURES.items()
+        }
 
-def _is_pareto(choice: Choice, others: Iterable[Choice]) -> bool:
-    own = _rank(choice, _AXES)
+    def rank(self, choice: Choice, order: Sequence[Criterion]) -> tuple[float, ...]:
+        """The quantities in order; the smaller the better."""
+        return tuple(self._quantity(choice, criterion) for criterion in order)
 
-    def is_dominated_by(other: Choice) -> bool:
-        theirs = _rank(other, _AXES)
-        return theirs != own and all(t <= o for t, o in zip(theirs, own, strict=True))
+    def _quantity(self, choice: Choice, criterion: Criterion) -> float:
+        if criterion is Criterion.PRODUCT:
+            return math.prod(self.rank(choice, _FACTORS))
+        return float(self._measures[criterion](choice) or 0)
 
-    return not any(is_dominated_by(other) for other in others)
+    def is_pareto(self, choice: Choice, others: Sequence[Choice]) -> bool:
+        """Whether no other choice is at least as good in everything and better in something."""
+        own = self.rank(choice, _AXES)
+
+        def is_dominated_by(other: Choice) -> bool:
+            theirs = self.rank(other, _AXES)
+            return theirs != own and all(t <= o for t, o in zip(theirs, own, strict=True))
+
+        return not any(is_dominated_by(other) for other in others)

@@ -143,6 +143,7 @@ def _choice(choice: Choice, *, is_pareto: bool, is_chosen: bool) -> dict[str, An
         "latency_s": prediction.latency_s,
         "accuracy": None if accuracy is None else accuracy.value,
         "signal_to_noise_db": None if fidelity is None else fidelity.signal_to_noise_db,
+        "is_exact": fidelity is not None and fidelity.signal_to_noise_db is None,
         "fits": choice.fits,
         "failed": [_misfit(misfit) for misfit in choice.misfits],
         "pareto": is_pareto,

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from anvil.core.diagnostics import AnvilError
-from anvil.plan.choose import choose, reconsidered
+from anvil.plan.choose import ROUNDING_ERROR, choose, reconsidered
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -88,8 +88,7 @@ def _rounded_up(misfit: Misfit) -> float:
     if misfit.value <= 0:
         return misfit.value
     step = 10.0 ** (math.floor(math.log10(misfit.value)) - 2)
-    # The sum of a step's multiples may end a hair below what is needed.
-    return max(misfit.value, round(math.ceil(misfit.value / step) * step, 12))
+    return float(f"{math.ceil(misfit.value / step - ROUNDING_ERROR) * step:.6g}")
 
 
 def _written(misfit: Misfit, limit: float) -> str:
