@@ -37,7 +37,8 @@ def read_dataset(workspace: Workspace, role: Role, ports: Sequence[Tensor]) -> D
     """The data that anvil.yaml names for `role`, for a model with the inputs `ports`.
 
     None where it names none. Real values come as the float model takes them, whatever the
-    candidate: pass the float model's inputs where there is one. Raises AnvilError (exit 2)
+    candidate: pass the float model's inputs where there is one. Calibration data comes without
+    labels. Raises AnvilError (exit 2)
     with everything that is wrong with it.
     """
     from anvil.quantize.dataset import Source
@@ -62,7 +63,10 @@ def read_dataset(workspace: Workspace, role: Role, ports: Sequence[Tensor]) -> D
             ),
             folders=listing.folders,
         )
-    dataset = read_data(DataRequest(source=source, files=data, sha256=sha256), ports)
+    request = DataRequest(
+        source=source, files=data, sha256=sha256, with_labels=role == "evaluation"
+    )
+    dataset = read_data(request, ports)
     if _listing(workspace, role, path) != listing:
         raise AnvilError(
             Diagnostic(

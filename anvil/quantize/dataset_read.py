@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from anvil.quantize.dataset import Dataset, RawData, data_error, fitted
@@ -29,12 +29,16 @@ class DataRequest:
     source: Source | FolderSource
     files: DataFiles
     sha256: str
+    with_labels: bool = True  # calibration needs none, and what they are does not matter
 
 
 def read_data(request: DataRequest, ports: Sequence[Tensor]) -> Dataset:
     """The samples for a model with the inputs `ports`. Raises AnvilError (exit 2)."""
     source, files = request.source, request.files
-    inputs, labels = fitted(_read(source, files, ports), ports, file=source.file, scale=files.scale)
+    raw = _read(source, files, ports)
+    if not request.with_labels:
+        raw = replace(raw, labels=None)
+    inputs, labels = fitted(raw, ports, file=source.file, scale=files.scale)
     return Dataset(inputs=inputs, labels=labels, sha256=request.sha256, file=source.file)
 
 

@@ -255,8 +255,8 @@ def _targets(samples: Samples) -> Array:
         raise MetricError(
             f"mse compares the model's {_form(samples.outputs[0])} with y, which is "
             f"{_form(samples.labels)} for each sample",
-            "give y in the shape of the output; an autoencoder is compared with its input where "
-            "there is no y",
+            "give y in the shape of the output, or none for an autoencoder, which is compared with "
+            "its input; a classifier has `metric: top1`",
         )
     return samples.labels.reshape(output.shape)
 

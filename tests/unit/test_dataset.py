@@ -75,6 +75,14 @@ def test_arrays_of_an_npz_file(tmp_path: Path) -> None:
     assert (found.n_samples, found.file) == (3, str(tmp_path / "d.npz"))
 
 
+def test_calibration_takes_no_labels_whatever_they_are(tmp_path: Path) -> None:
+    np.savez(tmp_path / "d.npz", x=ROWS, y=["cat", "dog"])
+    project = workspace(tmp_path, cache=tmp_path / ".cache", calibration="d.npz")
+    found = read_dataset(project, "calibration", (VECTOR,))
+    assert found is not None
+    assert (found.n_samples, found.labels) == (3, None)
+
+
 def test_a_batch_of_one_may_stand_in_each_sample_and_columns_come_first(tmp_path: Path) -> None:
     np.savez(tmp_path / "d.npz", x=np.asfortranarray(ROWS[:, None, :]))
     np.testing.assert_array_equal(read(tmp_path, "d.npz").inputs[0], ROWS)
