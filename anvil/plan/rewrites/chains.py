@@ -61,8 +61,10 @@ def _is_identity(draft: Draft, op: Op) -> bool:
         return False
     if op.kind in _POOLS:
         attributes = op.attributes
+        # A float pool clamps infinities, with no activation too.
         return (
-            isinstance(attributes, Pool2DAttributes)
+            source.dtype not in _FLOATS
+            and isinstance(attributes, Pool2DAttributes)
             and attributes.activation is Activation.NONE
             and {attributes.filter_h, attributes.filter_w} == {1}
         )

@@ -11,6 +11,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from anvil.core.attributes import (
     Conv2DAttributes,
     DepthwiseConv2DAttributes,
@@ -22,6 +24,7 @@ from anvil.core.tensor import DType
 from anvil.ops.arrays import array_of
 from anvil.ops.elementwise import quantization_of
 from anvil.ops.requantize import activation_range, integer_range
+from anvil.ops.weights import weights_of
 from anvil.ops.windows import image_axes
 from anvil.plan.rewrites.bounds import channel_bounds
 
@@ -87,7 +90,10 @@ def _with_margins(
     if reader.kind in _CONVOLUTIONS and isinstance(
         attributes, Conv2DAttributes | DepthwiseConv2DAttributes
     ):
-        weights = graph.tensors[reader.inputs[1]]
+        weights = weights_of(reader, graph)
+        if not weights.is_constant or not np.isfinite(array_of(weights)).all():
+            # Times 0 an infinity is no 0.
+            return None
         window = (weights.shape[1], weights.shape[2])
     elif (
         reader.kind == "MAX_POOL_2D"

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     Table = npt.NDArray[np.int8]
 
 # They are tables already when they are lowered.
-_LOWERED_TO_TABLES = {"RELU", "RELU6", "LOGISTIC", "QUANTIZE", "ANVIL_TABLE"}
+_LOWERED_TO_TABLES = {"RELU", "RELU6", "LOGISTIC", "TANH", "QUANTIZE", "ANVIL_TABLE"}
 _BINARY = {"ADD", "SUB", "MUL"}
 
 
