@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from anvil.build.perform import healing, perform_files
 from anvil.core.diagnostics import AnvilError, Diagnostic, ExitCode
+from anvil.ops.registry import DEFINITIONS
+from anvil.ops.tolerances import tensor_tolerances
 from anvil.package.install import install
 from anvil.pipeline.artifacts import BuiltTarget, port_of
 from anvil.pipeline.build import RECIPES, read_sources
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from anvil.core.graph import Graph
     from anvil.core.rewrite import Rewritten
     from anvil.core.target import Region, Target
+    from anvil.core.tolerance import Tolerance
     from anvil.pipeline.build import Sources
     from anvil.pipeline.workspace import Workspace
     from anvil.verify.compare import Outputs
@@ -60,6 +63,12 @@ class LayerCheck:
         self._sources: Sources = read_sources(workspace)
         self._n_outputs = len(graph.outputs)
         self._graph = graph
+        tolerances = tensor_tolerances(graph, DEFINITIONS)
+        self._tolerances = {
+            (op.index, place): tolerances[tensor]
+            for op in graph.ops
+            for place, tensor in enumerate(op.outputs)
+        }
         self._rewritten: dict[frozenset[str], Rewritten] = {}
         self._batches = tuple(batches[:N_INFERENCES])
         self._reference = reference(workspace, model, self._batches, layers=True)
@@ -97,7 +106,6 @@ class LayerCheck:
     def _rewrite(self, disabled: frozenset[str]) -> Rewritten:
         """What the build's graph was made into; targets with the same rewrites share it."""
         if disabled not in self._rewritten:
-            from anvil.ops.registry import DEFINITIONS
             from anvil.plan.rewrites.rewrite import rewrite
 
             self._rewritten[disabled] = rewrite(self._graph, DEFINITIONS, disabled=disabled)
@@ -153,11 +161,14 @@ class LayerCheck:
                 "max_difference": None,
             }
             if layer.status == COMPARED:
-                row |= self._compare_layer(layer, column, found)
+                tolerance = self._tolerances[tensor.op or 0, place]
+                row |= self._compare_layer(layer, column, found, tolerance)
             layers.append(row)
         return layers
 
-    def _compare_layer(self, layer: TracedLayer, column: int, found: Outputs) -> dict[str, Any]:
+    def _compare_layer(
+        self, layer: TracedLayer, column: int, found: Outputs, tolerance: Tolerance
+    ) -> dict[str, Any]:
         expected = [row[column] for row in self._reference.values]
         comparison = compare(
             expected=tuple((values,) for values in expected),
@@ -166,6 +177,7 @@ class LayerCheck:
                 for row, truth in zip(found, expected, strict=True)
             ),
             ports=(port_of(layer.tensor),),
+            tolerances=(tolerance,),
         )
         return {
             "equal": comparison.is_equal,

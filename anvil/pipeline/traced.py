@@ -73,7 +73,13 @@ def with_layers(rewritten: Rewritten) -> Rewritten:
 
 
 def _computed(graph: Graph) -> tuple[int, ...]:
-    return tuple(index for op in graph.ops for index in op.outputs)
+    """What operators compute at run time; the expansion of half-precision weights is none."""
+    return tuple(
+        index
+        for op in graph.ops
+        if not all(graph.tensors[given].is_constant for given in op.inputs if given != ABSENT)
+        for index in op.outputs
+    )
 
 
 def traced_layers(graph: Graph, rewritten: Rewritten) -> dict[tuple[int, int], TracedLayer]:
@@ -94,6 +100,10 @@ def traced_layers(graph: Graph, rewritten: Rewritten) -> dict[tuple[int, int], T
         for number, index in enumerate(op.outputs):
             tensor = graph.tensors[index]
             known = standing.get(index)
+            if known is not None and not (
+                known[0] in places or rewritten.graph.tensors[known[0]].is_constant
+            ):
+                known = None
             if known is None:
                 status = MERGED if index in needed else REMOVED
                 layer = TracedLayer(kind=op.kind, tensor=tensor, status=status)

@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from anvil.core.diagnostics import AnvilError, Diagnostic, ExitCode
+from anvil.ops.registry import DEFINITIONS
+from anvil.ops.tolerances import tensor_tolerances
 from anvil.pipeline.artifacts import read_built
 from anvil.pipeline.build import build
 from anvil.pipeline.events import Event, Outcome, TargetOutcome, defect, failed
@@ -18,7 +20,10 @@ from anvil.verify.inputs import standard_inferences
 
 if TYPE_CHECKING:
     from anvil.core.target import Target
-    from anvil.pipeline.artifacts import BuiltTarget
+    from anvil.core.tolerance import Tolerance
+    from anvil.ops.registry import DEFINITIONS
+from anvil.ops.tolerances import tensor_tolerances
+from anvil.pipeline.artifacts import BuiltTarget
     from anvil.pipeline.events import Listener
     from anvil.pipeline.workspace import Workspace
     from anvil.verify.compare import Comparison, Outputs
@@ -72,6 +77,7 @@ class _Truth:
 
     batches: tuple[tuple[bytes, ...], ...]
     expected: Outputs
+    tolerances: tuple[Tolerance, ...]  # by output
     layer_check: LayerCheck | None
 
 
@@ -105,12 +111,14 @@ class _Truths:
     def _compute(self, built: BuiltTarget) -> _Truth:
         workspace = self._workspace
         graph = import_tflite_model(built.model, workspace.model.file)
+        tolerances = tensor_tolerances(graph, DEFINITIONS)
         inferences = standard_inferences(graph)
         self.names = [inference.name for inference in inferences]
         batches = tuple(inference.inputs for inference in inferences)
         return _Truth(
             batches=batches,
             expected=reference(workspace, built.model, batches, layers=False).values,
+            tolerances=tuple(tolerances[index] for index in graph.outputs),
             layer_check=(
                 LayerCheck(workspace, built.model, graph, batches) if self._layers else None
             ),
@@ -129,7 +137,12 @@ def _verify_target(
     if target.build == "platformio":
         n_symbols = linked_library.check(folder, built.name, target.name)
     result = run_batches(built, target, truth.batches, cancellation=workspace.cancellation)
-    comparison = compare(expected=truth.expected, found=result.outputs, ports=built.outputs)
+    comparison = compare(
+        expected=truth.expected,
+        found=result.outputs,
+        ports=built.outputs,
+        tolerances=truth.tolerances,
+    )
     layers = {}
     if truth.layer_check is not None:
         disabled = built.plan["disabled_rewrites"]
@@ -156,14 +169,18 @@ def _verify_target(
 
 def _note(comparison: Comparison, layers: dict[str, Any]) -> str:
     note = f"{comparison.n_inferences} inferences, {comparison.n_outputs} outputs"
+    if comparison.max_difference:
+        note = f"{note}, largest difference {comparison.max_difference:.2g}"
     if not layers:
         return note
     first = layers["first_different_layer"]
     if first is None:
+        largest = max((layer["max_difference"] or 0.0 for layer in layers["layers"]), default=0.0)
+        agree = f"within tolerance, largest difference {largest:.2g}" if largest else "equal"
         n_gone = sum(layer["equal"] is None for layer in layers["layers"])
         n_equal = len(layers["layers"]) - n_gone
         gone = f", {n_gone} rewritten away" if n_gone else ""
-        return f"{note}; all {n_equal} layers equal{gone}"
+        return f"{note}; all {n_equal} layers {agree}{gone}"
     return f"{note}; first different layer: {first['index']} {first['op']} ({first['tensor']})"
 
 

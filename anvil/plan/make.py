@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from anvil.core.diagnostics import AnvilError, Diagnostic, ExitCode
 from anvil.core.plan import MemoryStrategy, Plan, PlannedCall
+from anvil.plan.halves import expand_halves
 from anvil.plan.memory import CallMemory, plan_memory
 from anvil.plan.overlap import smallest_distances
 from anvil.plan.select import Choice, select
@@ -35,6 +36,7 @@ def make_plan(
 
     Raises AnvilError where an operator has no kernel for this core.
     """
+    graph = expand_halves(graph, definitions)
     aliases = {op.outputs[0]: op.inputs[0] for op in graph.ops if definitions[op.kind].is_alias}
     _refuse_constant_outputs(graph, aliases)
     lowered = [

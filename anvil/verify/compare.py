@@ -7,9 +7,12 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from anvil.core.tolerance import EXACT
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from anvil.core.tolerance import Tolerance
     from anvil.verify.invocation import Port
 
 _CODES = {
@@ -76,14 +79,19 @@ class Comparison:
 
 
 def compare(
-    *, expected: Outputs, found: Outputs, ports: Sequence[Port], tolerance: float = 0.0
+    *,
+    expected: Outputs,
+    found: Outputs,
+    ports: Sequence[Port],
+    tolerances: Sequence[Tolerance] | None = None,
 ) -> Comparison:
     """Compare two runs of the same inferences; `ports` are the model's outputs.
 
-    Integers must be equal bit for bit. Floats may differ by `tolerance` times the larger of
-    1 and the expected magnitude; NaN agrees with NaN alone, an infinity with itself. Raises
-    ValueError where the runs differ in the number of inferences, outputs or bytes.
+    Integers must be equal bit for bit. Floats may differ by the tolerance of their output, 0
+    where none are given; NaN agrees with NaN alone, an infinity with itself. Raises ValueError
+    where the runs differ in the number of inferences, outputs or bytes.
     """
+    tolerances = tolerances or [EXACT] * len(ports)
     if len(expected) != len(found):
         msg = f"expected {len(expected)} inferences, found {len(found)}"
         raise ValueError(msg)
@@ -105,10 +113,10 @@ def compare(
             if a == b:
                 continue
             is_different = False
+            allowed = _allowed(a, port, tolerances[output])
             for element, (x, y) in enumerate(zip(_values(a, port), _values(b, port), strict=True)):
                 difference = _difference(x, y)
                 max_difference = max(max_difference, difference)
-                allowed = tolerance * max(1.0, abs(x)) if port.dtype in _FLOATS else 0.0
                 # Beside an infinite expectation every tolerance would be infinite.
                 if difference == 0 or (math.isfinite(difference) and difference <= allowed):
                     continue
@@ -127,6 +135,13 @@ def compare(
         max_difference=max_difference,
         first=first,
     )
+
+
+def _allowed(expected: bytes, port: Port, tolerance: Tolerance) -> float:
+    if port.dtype not in _FLOATS or tolerance.is_exact:
+        return 0.0
+    magnitudes = (abs(value) for value in _values(expected, port) if math.isfinite(value))
+    return tolerance.allowed(max(magnitudes, default=0.0))
 
 
 def _values(content: bytes, port: Port) -> tuple[int, ...] | tuple[float, ...]:

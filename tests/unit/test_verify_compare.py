@@ -6,6 +6,7 @@ import struct
 
 import pytest
 
+from anvil.core.tolerance import Tolerance
 from anvil.verify.compare import Comparison, Difference, compare
 from anvil.verify.invocation import Port
 
@@ -32,7 +33,7 @@ def test_one_step_of_one_integer_counts_whatever_the_tolerance() -> None:
         expected=((b"\x01\x02\x03\x80",), (b"\x05\x00\x00\x7f",)),
         found=((b"\x01\x02\x03\x80",), (b"\x06\x00\x00\x80",)),
         ports=[INT8],
-        tolerance=10,
+        tolerances=[Tolerance(absolute=0.9)],
     )
     assert not result.is_equal
     assert (result.n_different_outputs, result.n_different_elements) == (1, 2)
@@ -44,14 +45,31 @@ def floats(*values: float) -> bytes:
     return struct.pack(f"<{len(values)}f", *values)
 
 
-def compare_floats(expected: bytes, found: bytes, tolerance: float) -> Comparison:
-    return compare(expected=((expected,),), found=((found,),), ports=[FLOAT], tolerance=tolerance)
+def compare_floats(expected: bytes, found: bytes, relative: float) -> Comparison:
+    return compare(
+        expected=((expected,),),
+        found=((found,),),
+        ports=[FLOAT],
+        tolerances=[Tolerance(relative=relative)],
+    )
 
 
 def test_floats_within_the_tolerance_agree_and_the_difference_is_told() -> None:
-    result = compare_floats(floats(0.5, 100), floats(0.5625, 106), 0.0625)
+    # 100 * 0.0625 = 6.25 is allowed, for the small element beside the large one, too.
+    result = compare_floats(floats(0.5, 100), floats(-5.25, 106), 0.0625)
     assert result.is_equal
-    assert result.max_difference == 6  # 100 * 0.0625 = 6.25 is allowed there
+    assert result.max_difference == 6
+
+
+def test_an_absolute_tolerance_serves_where_all_is_small() -> None:
+    for tolerance, is_equal in ((0.25, True), (0.125, False)):
+        result = compare(
+            expected=((floats(0, 0),),),
+            found=((floats(0, 0.25),),),
+            ports=[FLOAT],
+            tolerances=[Tolerance(absolute=tolerance)],
+        )
+        assert result.is_equal == is_equal
 
 
 def test_floats_beyond_the_tolerance_differ() -> None:
