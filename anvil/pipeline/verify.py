@@ -21,9 +21,7 @@ from anvil.verify.inputs import standard_inferences
 if TYPE_CHECKING:
     from anvil.core.target import Target
     from anvil.core.tolerance import Tolerance
-    from anvil.ops.registry import DEFINITIONS
-from anvil.ops.tolerances import tensor_tolerances
-from anvil.pipeline.artifacts import BuiltTarget
+    from anvil.pipeline.artifacts import BuiltTarget
     from anvil.pipeline.events import Listener
     from anvil.pipeline.workspace import Workspace
     from anvil.verify.compare import Comparison, Outputs
