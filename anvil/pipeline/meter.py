@@ -242,13 +242,14 @@ class Meter:
         from anvil.quantize.quantized import as_real, as_taken
 
         takes, gives = ports_of(content, name)
-        if [p.shape for p in takes] != [p.shape for p in self._ports]:
+        columns = _in_order(dataset.inputs, self._ports, takes)
+        if columns is None:
             raise _model_error(name, "its inputs have other shapes than the float model's", None)
         blocks: list[list[Array]] = []
         for start in range(0, dataset.n_samples, _BLOCK_SAMPLES):
             stop = min(start + _BLOCK_SAMPLES, dataset.n_samples)
             part = f": {start} of {dataset.n_samples}" if dataset.n_samples > _BLOCK_SAMPLES else ""
-            taken = [as_taken(a[start:stop], p) for a, p in zip(dataset.inputs, takes, strict=True)]
+            taken = [as_taken(a[start:stop], p) for a, p in zip(columns, takes, strict=True)]
             raw = self._run(name, content, taken, f"measuring {name}{part}")
             blocks.append([as_real(values, port) for values, port in zip(raw, gives, strict=True)])
         self._listener(Event(target="", step=""))
@@ -287,6 +288,22 @@ class Meter:
             dtype = np.dtype(tensor.dtype).newbyteorder("<")
             arrays.append(np.frombuffer(joined, dtype).reshape(len(result.values), *shape))
         return arrays
+
+
+def _in_order(
+    inputs: Sequence[Array], known: Sequence[Tensor], takes: Sequence[Tensor]
+) -> Sequence[Array] | None:
+    """`inputs`, which are in the order of `known`, in that of `takes`; None where they differ.
+
+    A converter may change the order and keep the names, or keep the order and change the names.
+    """
+    places = {port.name: index for index, port in enumerate(known)}
+    order = list(range(len(known)))
+    if len(places) == len(known) and places.keys() == {port.name for port in takes}:
+        order = [places[port.name] for port in takes]
+    if [port.shape for port in takes] != [known[index].shape for index in order]:
+        return None
+    return [inputs[index] for index in order]
 
 
 def _real_inputs(values: Array, port: Tensor) -> Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from anvil.core.diagnostics import AnvilError, Severity
 from anvil.core.tensor import DType
 from anvil.pipeline.accuracy import MeasuredCandidates, measure
 from tests.support.data_projects import text_of, workspace
+from tests.support.networks import concatenation_attributes
 from tests.support.tflite_builder import (
     activation,
     model_object,
@@ -132,6 +134,28 @@ def test_what_was_measured_is_known_until_something_changes(project: Path) -> No
     assert steps(FLOAT32, INT8, metric="mse", key_y="none") == [read]
     np.savez(project / "e.npz", x=ROWS[:50], y=LABELS[:50])
     assert steps(INT8) == [read, "measuring the float model", "measuring int8"]
+
+
+def test_inputs_are_known_by_name_where_a_candidate_has_them_in_another_order(
+    tmp_path: Path,
+) -> None:
+    left, right = (
+        activation(name, (1, 2), dtype=DType.FLOAT32, scale=None) for name in ("left", "right")
+    )
+    both = activation("both", (1, 4), dtype=DType.FLOAT32, scale=None)
+    graph = one_op_graph("CONCATENATION", [left, right], [both], concatenation_attributes(1))
+    exact = tflite_bytes(graph)
+    swapped = tflite_bytes(replace(graph, inputs=graph.inputs[::-1]))
+    np.savez(tmp_path / "e.npz", left=ROWS[:, :2], right=ROWS[:, 2:], y=ROWS)
+    found = run(
+        tmp_path,
+        candidate("float32", exact),
+        candidate("swapped", swapped),
+        float_model=exact,
+        evaluation="e.npz",
+        metric="mse",
+    )
+    assert [one.accuracy.value for one in found.candidates if one.accuracy is not None] == [0, 0]
 
 
 def test_a_damaged_cache_is_mended(project: Path) -> None:
