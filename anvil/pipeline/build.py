@@ -206,7 +206,14 @@ class _TargetBuild:
 
     def plan(self) -> dict[str, Any]:
         """The contents of plan.json. Raises AnvilError, or VanishedError to begin again."""
-        return self._plan_of(self._rendered())
+        store = self.workspace.store
+        key = key_of(["plan only", self._render_key()])
+        planned = known(self._render_key(), store) or known(key, store)
+        if planned is None:
+            self.tell("planning")
+            planned = store.put_tree(self.planner.plan_only(self.request), frozenset())
+            write_result(store, key, planned)
+        return self._plan_of(planned)
 
     def _plan_of(self, rendered: Tree) -> dict[str, Any]:
         node = next(node for node in rendered.files if node.path == PLAN_FILE)

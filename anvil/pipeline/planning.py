@@ -18,7 +18,7 @@ from anvil.pipeline.events import Event
 from anvil.resources import contents
 
 if TYPE_CHECKING:
-    from anvil.core.decision import Decision
+    from anvil.core.decision import Choice, Decision
     from anvil.core.graph import Graph
     from anvil.core.plan import Plan
     from anvil.core.target import Target, TargetRequest
@@ -50,28 +50,32 @@ class Planning:
     def __call__(self, request: TargetRequest) -> dict[str, bytes]:
         """Every file by path. Raises AnvilError; exit 3 where nothing fits."""
         # Only a miss pays for NumPy and Jinja.
-        from anvil.plan.decision_document import decision_sections
-        from anvil.plan.document import plan_digest, plan_document
-        from anvil.plan.fit import unchecked
+        from anvil.plan.document import plan_digest
 
         with self._lock:
-            material = self._restricted(request)
-            decision = self._decide(material, request)
-            if decision.chosen is None:
-                raise self._does_not_fit(decision, material, request)
-            chosen = decision.chosen
-            document = plan_document(chosen.plan, request.requirements, chosen.prediction)
-            document |= decision_sections(decision, [c for c, _ in material.candidates])
-            warnings = (
-                *material.warnings,
-                *unchecked(chosen.prediction, request.requirements),
-            )
-            document["warnings"] = [warning.as_json() for warning in warnings]
-            files = render_files(self._sources, chosen.plan, plan_digest(chosen.plan))
-            return files | {
-                PLAN_FILE: pretty(document),
-                MODEL_FILE: chosen.candidate.content,
-            }
+            chosen, files = self._planned(request)
+            return files | render_files(self._sources, chosen.plan, plan_digest(chosen.plan))
+
+    def plan_only(self, request: TargetRequest) -> dict[str, bytes]:
+        """`plan.json` and `model.tflite`, without the project. Raises as above."""
+        with self._lock:
+            return self._planned(request)[1]
+
+    def _planned(self, request: TargetRequest) -> tuple[Choice, dict[str, bytes]]:
+        from anvil.plan.decision_document import decision_sections
+        from anvil.plan.document import plan_document
+        from anvil.plan.fit import unchecked
+
+        material = self._restricted(request)
+        decision = self._decide(material, request)
+        chosen = decision.chosen
+        if chosen is None:
+            raise self._does_not_fit(decision, material, request)
+        document = plan_document(chosen.plan, request.requirements)
+        document |= decision_sections(decision, [c for c, _ in material.candidates])
+        warnings = (*material.warnings, *unchecked(chosen.prediction, request.requirements))
+        document["warnings"] = [warning.as_json() for warning in warnings]
+        return chosen, {PLAN_FILE: pretty(document), MODEL_FILE: chosen.candidate.content}
 
     # The choice.
 

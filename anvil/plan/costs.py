@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from anvil.core.diagnostics import AnvilError, Diagnostic
 from anvil.core.digest import key_of
+from anvil.plan.yaml_data import load_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -87,10 +88,8 @@ def load_costs(profiles: Mapping[str, bytes], target: Target) -> CostTable | Non
     path = table_path(target)
     if path not in profiles:
         return None
-    # libyaml's parser is ten times as fast, and not in every build of PyYAML.
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        document = yaml.load(profiles[path], Loader=loader)  # noqa: S506  a safe one
+        document = load_yaml(profiles[path])
         fitted = document["fitted"]
         if (fitted["package"], str(fitted["version"]), fitted["flags"]) != (
             target.toolchain.package,

@@ -10,6 +10,7 @@ from anvil.core.diagnostics import AnvilError, Diagnostic
 from anvil.core.plan import Variant
 from anvil.plan.kernel_digest import kernel_digest
 from anvil.plan.overlap import TRAVERSALS
+from anvil.plan.yaml_data import load_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -61,7 +62,7 @@ def _variants_of(path: str, kernels: Mapping[str, bytes]) -> tuple[list[Variant]
         return Diagnostic(code="kernels.invalid", message=message, file=display, hint=hint)
 
     try:
-        document = yaml.safe_load(kernels[path])
+        document = load_yaml(kernels[path])
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         return [], [
