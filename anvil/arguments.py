@@ -184,6 +184,25 @@ def make_parser() -> argparse.ArgumentParser:
     )
 
     made = command(
+        "init",
+        "write an anvil.yaml for a model",
+        "Write an anvil.yaml that builds as it is: with the data that lies beside the model, the\n"
+        "metric that its labels suggest, and the targets whose memory holds it. It asks nothing\n"
+        "and overwrites nothing.",
+        "anvil init                                 for the one model in this folder",
+        "anvil init models/digits.keras",
+        "anvil init ../digits.tflite --project app  into app/anvil.yaml",
+    )
+    project(made, out=False)
+    made.add_argument(
+        "model",
+        metavar="MODEL",
+        nargs="?",
+        help=".keras, .h5, SavedModel folder or .tflite (default: the one in the folder)",
+    )
+    made.add_argument("--force", action="store_true", help="overwrite an anvil.yaml")
+
+    made = command(
         "build",
         "build the model for its targets",
         "Build the model for its targets, each into build/<target>/: artifacts, the rendered\n"

@@ -69,6 +69,7 @@ def _dispatch(words: list[str]) -> Outcome:
         return Outcome(exit_codes=(ExitCode.BAD_INPUT,))
     commands: dict[str, Callable[[argparse.Namespace], Outcome]] = {
         "plan": _plan,
+        "init": _init,
         "build": _build,
         "run": _run,
         "verify": _verify,
@@ -93,6 +94,13 @@ def _plan(arguments: argparse.Namespace) -> Outcome:
         return plan(workspace, listener, explain=arguments.explain, pin=arguments.pin)
 
     return _with_workspace(arguments, work)[1]
+
+
+def _init(arguments: argparse.Namespace) -> Outcome:
+    from anvil.pipeline.init import init
+
+    model = None if arguments.model is None else Path(arguments.model)
+    return init(Path(arguments.project), model, force=arguments.force)
 
 
 def _build(arguments: argparse.Namespace) -> Outcome:
