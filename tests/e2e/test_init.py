@@ -194,10 +194,10 @@ def test_zip_archives_and_folders_that_are_no_model(tmp_path: Path) -> None:
 
 
 def test_a_name_that_is_no_text_is_refused(tmp_path: Path) -> None:
-    odd = os.fsencode(tmp_path) + b"/\xff.tflite"
+    odd = tmp_path / os.fsdecode(b"\xff.tflite")
     shutil.copy(_MODEL, odd)
     _fails(_init(tmp_path), "no text of one line", "rename it")
-    os.rename(odd, os.fsencode(tmp_path) + b"/two\nlines.tflite")  # noqa: PTH104  bytes
+    odd.rename(tmp_path / "two\nlines.tflite")
     _fails(_init(tmp_path), "no text of one line")
     assert not (tmp_path / "anvil.yaml").exists()
 
