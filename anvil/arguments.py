@@ -162,6 +162,25 @@ def make_parser() -> argparse.ArgumentParser:
         )
 
     made = command(
+        "init",
+        "write an anvil.yaml for a model",
+        "Write an anvil.yaml that builds as it is: with the data that lies beside the model, the\n"
+        "metric that its labels suggest, and the targets whose memory holds it. It asks nothing\n"
+        "and overwrites nothing.",
+        "anvil init                                 for the one model in this folder",
+        "anvil init models/digits.keras",
+        "anvil init ../digits.tflite --project app  into app/anvil.yaml",
+    )
+    project(made, out=False)
+    made.add_argument(
+        "model",
+        metavar="MODEL",
+        nargs="?",
+        help=".keras, .h5, SavedModel folder or .tflite (default: the one in the folder)",
+    )
+    made.add_argument("--force", action="store_true", help="overwrite an anvil.yaml")
+
+    made = command(
         "plan",
         "what would be built, whether it fits, and why",
         "Choose, for every target, among the model's quantizations and ways to run them, and\n"
@@ -182,25 +201,6 @@ def make_parser() -> argparse.ArgumentParser:
         help="keep the quantized models in the project's quantized/: later builds take these, "
         "and need no TensorFlow",
     )
-
-    made = command(
-        "init",
-        "write an anvil.yaml for a model",
-        "Write an anvil.yaml that builds as it is: with the data that lies beside the model, the\n"
-        "metric that its labels suggest, and the targets whose memory holds it. It asks nothing\n"
-        "and overwrites nothing.",
-        "anvil init                                 for the one model in this folder",
-        "anvil init models/digits.keras",
-        "anvil init ../digits.tflite --project app  into app/anvil.yaml",
-    )
-    project(made, out=False)
-    made.add_argument(
-        "model",
-        metavar="MODEL",
-        nargs="?",
-        help=".keras, .h5, SavedModel folder or .tflite (default: the one in the folder)",
-    )
-    made.add_argument("--force", action="store_true", help="overwrite an anvil.yaml")
 
     made = command(
         "build",
@@ -283,6 +283,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     project(made, out=False)
     targets(made)
+    planning(made)
     jobs(made)
     made.add_argument(
         "--out", metavar="FILE", help="the file to write (default: build/report.html)"

@@ -77,7 +77,7 @@ def test_jobs_are_a_small_whole_number(word: str) -> None:
 
 def test_a_misspelt_word_brings_the_nearest() -> None:
     check_usage(
-        ["biuld"], "there is no 'biuld'; there is plan, build, run", "did you mean 'build'?"
+        ["biuld"], "there is no 'biuld'; there is init, plan, build, run", "did you mean 'build'?"
     )
     check_usage(["build", "--tagret", "x"], "--tagret", "did you mean --target?")
     check_usage(["build", "--executor", "hsot"], "auto, host", "did you mean 'host'?")
