@@ -12,6 +12,7 @@ from anvil.core.tensor import DType, Quantization
 from anvil.ops.requantize import (
     FixedPoint,
     activation_range,
+    multipliers_and_shifts,
     quantize_multiplier,
     requantize,
     round_half_away,
@@ -121,3 +122,15 @@ def test_the_range_of_an_activation(
 ) -> None:
     quantization = Quantization(scales=(float(np.float32(scale)),), zero_points=(zero_point,))
     assert activation_range(activation, quantization, DType.INT8) == expected
+
+
+def test_many_multipliers_are_those_of_one_by_one() -> None:
+    rng = np.random.default_rng(4)
+    ends = [0.0, 5e-324, 2.0**-32, 2.0**-33, 0.5, 0.5 + 2.0**-33, 1 - 2.0**-54, 1 - 2.0**-33, 1.0]
+    reals = [*ends, *(2.0 ** rng.uniform(-40, 29, 3000)).tolist()]
+    multipliers, shifts = multipliers_and_shifts(reals)
+    points = [quantize_multiplier(real) for real in reals]
+    assert multipliers.tolist() == [point.multiplier for point in points]
+    assert shifts.tolist() == [point.shift for point in points]
+    with pytest.raises(ValueError, match="finite"):
+        multipliers_and_shifts([1.0, float("inf")])

@@ -528,3 +528,66 @@ def test_attributes_of_files_have_no_margins() -> None:
     attributes = convolution_attributes()
     assert isinstance(attributes, Conv2DAttributes)
     assert attributes.margins == Margins()
+
+
+def int16_graph(seed: int, *, has_wide_sums: bool) -> Graph:
+    """1x1, depthwise and 3x3 convolutions on int16, with dead and constant channels."""
+    rng = np.random.default_rng(seed)
+    bias_type = np.int64 if has_wide_sums else np.int32
+    attributes: dict[str, Any] = {"activation": Activation.RELU}
+    declared = DType.INT64 if has_wide_sums else DType.INT32
+
+    def weighted(name: str, shape: tuple[int, ...], axis: int) -> tuple[Tensor, Tensor]:
+        values = rng.integers(-127, 128, shape).astype(np.int8)
+        by_output = np.moveaxis(values, axis, 0)
+        by_output[rng.random(len(by_output)) < 0.4] = 0
+        n_outputs = shape[axis]
+        scales = rng.uniform(0.003, 0.01, n_outputs).tolist()
+        biases = rng.integers(-(2**18), 2**18, n_outputs)
+        is_wide = has_wide_sums or name == "depthwise"
+        return (
+            constant(name, values, scales=scales, axis=axis),
+            constant(
+                f"{name}/bias",
+                biases.astype(np.int64 if is_wide else bias_type),
+                scales=[0.001 * scale for scale in scales],
+            ),
+        )
+
+    def tensor(name: str, n_channels: int) -> Tensor:
+        return activation(name, (1, 5, 6, n_channels), dtype=DType.INT16, scale=0.001)
+
+    kinds = ("CONV_2D", "DEPTHWISE_CONV_2D", "CONV_2D")
+    shapes = ((6, 1, 1, 3), (1, 3, 3, 6), (4, 3, 3, 6))
+    tensors = [tensor("x", 3)]
+    ops = []
+    for index, (kind, shape) in enumerate(zip(kinds, shapes, strict=True)):
+        axis = 3 if kind == "DEPTHWISE_CONV_2D" else 0
+        tensors += weighted("depthwise" if axis else f"filter {index}", shape, axis)
+        tensors.append(tensor(f"y {index}", shape[axis]))
+        last = len(tensors) - 1
+        ops.append(
+            Op(
+                index=index,
+                kind=kind,
+                inputs=(max(0, last - 3), last - 2, last - 1),
+                outputs=(last,),
+                attributes=depthwise_attributes(**attributes)
+                if axis
+                else convolution_attributes(bias_dtype=declared, **attributes),
+            )
+        )
+    return Graph(tensors=tuple(tensors), ops=tuple(ops), inputs=(0,), outputs=(len(tensors) - 1,))
+
+
+@pytest.mark.parametrize("has_wide_sums", [True, False])
+def test_channels_of_int16_are_cut_too(has_wide_sums: bool) -> None:  # noqa: FBT001
+    n_cut = 0
+    for seed in range(12):
+        graph = int16_graph(seed, has_wide_sums=has_wide_sums)
+        for op in graph.ops:
+            assert not DEFINITIONS[op.kind].check(op, graph)
+        rewritten = rewrite(graph, DEFINITIONS)
+        assert_same_bits(graph, rewritten, inferences(graph, seed))
+        n_cut += sum(one.n_applied for one in rewritten.applied)
+    assert n_cut > 12

@@ -1,10 +1,11 @@
-"""Interval arithmetic: what each channel of each int8 tensor can be, over all inputs.
+"""Interval arithmetic: what each channel of each int8 or int16 tensor can be, over all inputs.
 
 A channel is an index of the last axis; its bounds hold for every element of it. Bounds of
 convolutions are those of their accumulators: the products of positive weights with the
 greatest inputs and of negative weights with the least, exact in float64 below 2**53. All that
 follows them rises with the accumulator, so that its ends give the ends of the outputs. Where a
-sum could leave 32 bits, and wrap around, nothing is known.
+sum of 32 bits could leave them, and wrap around, nothing is known; sums of 64 bits cannot, as
+the operators' checks see to.
 """
 
 from __future__ import annotations
@@ -27,8 +28,9 @@ from anvil.core.tensor import DType, Quantization, Tensor
 from anvil.ops.arrays import array_of
 from anvil.ops.checks import attributes_of
 from anvil.ops.elementwise import quantization_of
+from anvil.ops.integer_weights import bias_dtype, has_wide_sums
 from anvil.ops.lookup_table import int8_values
-from anvil.ops.requantize import INT32_MAX, INT32_MIN, activation_range
+from anvil.ops.requantize import INT32_MAX, INT32_MIN, activation_range, integer_range
 from anvil.plan.rewrites.evaluate import constant_tensor, evaluate
 from anvil.plan.rewrites.weighted import Weighted, weighted_of
 
@@ -41,7 +43,6 @@ if TYPE_CHECKING:
 
     Array = npt.NDArray[Any]
 
-_LEAST, _GREATEST = -128, 127
 # A sum that is shifted left further may wrap around in 32 bits, and outputs no longer rise.
 _MAX_SHIFTED_SUM = 0.99 * 2.0**31
 
@@ -73,7 +74,7 @@ class Bounds:
 def channel_bounds(
     graph: Graph, definitions: Mapping[str, OperatorDefinition]
 ) -> dict[int, Bounds]:
-    """The bounds of every int8 tensor that has an axis and one quantization, by index."""
+    """The bounds of every int8 or int16 tensor that has an axis and one quantization, by index."""
     known: dict[int, Bounds] = {}
     for index in graph.inputs:
         if _is_bounded(graph.tensors[index]):
@@ -95,7 +96,7 @@ def channel_bounds(
 def _is_bounded(tensor: Tensor) -> bool:
     quantization = tensor.quantization
     return (
-        tensor.dtype is DType.INT8
+        tensor.dtype in {DType.INT8, DType.INT16}
         and bool(tensor.shape)
         and tensor.n_elements > 0
         and quantization is not None
@@ -105,9 +106,9 @@ def _is_bounded(tensor: Tensor) -> bool:
 
 def _anything(tensor: Tensor) -> Bounds:
     n_channels = tensor.shape[-1]
+    least, greatest = integer_range(tensor.dtype)
     return Bounds(
-        least=np.full(n_channels, _LEAST, np.int64),
-        greatest=np.full(n_channels, _GREATEST, np.int64),
+        least=np.full(n_channels, least, np.int64), greatest=np.full(n_channels, greatest, np.int64)
     )
 
 
@@ -162,12 +163,15 @@ def _weighted(
     # Kernels multiply by a number from 1/2 to 1 after a shift of at most twice the scale.
     growth = np.maximum(2.0 * weighted.effective_scales, 1.0)
     fits = np.maximum(np.abs(least), np.abs(greatest)) * growth < _MAX_SHIFTED_SUM
-    outputs = []
-    for accumulators, unknown in zip((least, greatest), ends, strict=True):
-        clipped = np.clip(accumulators, INT32_MIN, INT32_MAX).astype(np.int32)
-        exact = outputs_of_sums(op, graph, definition, clipped)
-        outputs.append(np.where(fits, exact.astype(np.int64), unknown))
-    return Bounds(least=outputs[0], greatest=outputs[1])
+    sums = np.stack([least, greatest])
+    if has_wide_sums(op, graph):
+        fits = np.ones_like(fits)
+    else:
+        sums = np.clip(sums, INT32_MIN, INT32_MAX)
+    exact = outputs_of_sums(op, graph, definition, sums)
+    return Bounds(
+        least=np.where(fits, exact[0], ends[0]), greatest=np.where(fits, exact[1], ends[1])
+    )
 
 
 def _sum_bounds(weighted: Weighted, source: Bounds) -> Array:
@@ -186,14 +190,15 @@ def _sum_bounds(weighted: Weighted, source: Bounds) -> Array:
 
 
 def outputs_of_sums(
-    op: Op, graph: Graph, definition: OperatorDefinition, sums: npt.NDArray[np.int32]
-) -> Array:
-    """What a convolution or FULLY_CONNECTED makes of a sum for each output channel; int8 (O,).
+    op: Op, graph: Graph, definition: OperatorDefinition, sums: npt.NDArray[np.float64]
+) -> npt.NDArray[np.int64]:
+    """What a convolution or FULLY_CONNECTED makes of sums (n, O) of its output channels.
 
-    Its own reference says so, of one pixel with weights of 0 and the sums as its bias.
+    Its own reference says so, of one pixel with weights of 0 and the sums as its bias: n times
+    as many output channels, with the scales of the op's own.
     """
     source, weights = (graph.tensors[index] for index in op.inputs[:2])
-    n_outputs = sums.shape[0]
+    n_outputs = sums.size
     attributes = op.attributes
     if isinstance(attributes, Conv2DAttributes | DepthwiseConv2DAttributes):
         attributes = replace(attributes, padding=Padding.VALID)
@@ -202,20 +207,30 @@ def outputs_of_sums(
         "DEPTHWISE_CONV_2D": ((1, 1, 1, 1), (1, 1, 1, n_outputs), (1, 1, 1, n_outputs)),
         "FULLY_CONNECTED": ((1, 1), (n_outputs, 1), (1, n_outputs)),
     }[op.kind]
-    bias = constant_tensor("sums", sums)
-    pixel = replace(source, shape=image_shape, data=None)
+    quantization = quantization_of(weights)
+    if quantization.is_per_channel:
+        times = sums.shape[0]
+        quantization = replace(
+            quantization,
+            scales=quantization.scales * times,
+            zero_points=quantization.zero_points * times,
+        )
+    bias = sums.reshape(n_outputs).astype(bias_dtype(op, graph).value)
     result = evaluate(
         definition,
         replace(op, attributes=attributes),
         [
-            (pixel, np.zeros(image_shape, np.int8)),
-            (weights, np.zeros(weights_shape, np.int8)),
-            (bias, sums),
+            (
+                replace(source, shape=image_shape, data=None),
+                np.zeros(image_shape, source.dtype.value),
+            ),
+            (replace(weights, quantization=quantization), np.zeros(weights_shape, np.int8)),
+            (constant_tensor("sums", bias), bias),
         ],
         graph.tensors[op.outputs[0]],
         shape,
     )
-    return result.reshape(n_outputs)
+    return result.reshape(sums.shape).astype(np.int64)
 
 
 def _pool(op: Op, graph: Graph, source: Bounds) -> Bounds:
@@ -238,10 +253,9 @@ def _binary(
             for (tensor, bounds), end in zip(operands, (first, second), strict=True):
                 if bounds is None:
                     return None
-                values = np.broadcast_to(getattr(bounds, end), result.shape[-1:])
-                inputs.append(
-                    (replace(tensor, data=None, shape=values.shape), values.astype(np.int8))
-                )
+                ends = np.broadcast_to(getattr(bounds, end), result.shape[-1:])
+                values = ends.astype(tensor.dtype.value)
+                inputs.append((replace(tensor, data=None, shape=values.shape), values))
             corners.append(evaluate(definition, op, inputs, result, result.shape[-1:]))
     stacked = np.stack(corners)
     return Bounds.of(stacked, stacked)
@@ -252,11 +266,11 @@ def _table(op: Op, graph: Graph, definition: OperatorDefinition, source: Bounds)
     table = table_of(op, graph, definition)
     if table is None:
         return None
-    results = np.roll(table, 128).astype(np.int64)  # of -128 first
+    results = np.roll(table, 128).astype(np.int64)  # the one of -128 first
     least, greatest = np.empty_like(source.least), np.empty_like(source.greatest)
     pairs = np.stack([source.least, source.greatest], axis=1)
     for low, high in np.unique(pairs, axis=0).tolist():
-        between = results[low - _LEAST : high - _LEAST + 1]
+        between = results[low + 128 : high + 129]
         here = (source.least == low) & (source.greatest == high)
         least[here], greatest[here] = between.min(), between.max()
     return Bounds(least=least, greatest=greatest)
@@ -352,7 +366,7 @@ def _mean(op: Op, graph: Graph, definition: OperatorDefinition, source: Bounds) 
             definition,
             op,
             [
-                (images, np.ascontiguousarray(np.broadcast_to(end, images.shape)).astype(np.int8)),
+                (images, np.broadcast_to(end, images.shape).astype(images.dtype.value)),
                 (axes, array_of(axes)),
             ],
             result,

@@ -28,24 +28,23 @@ _POOLS = {"AVERAGE_POOL_2D", "MAX_POOL_2D"}
 def apply(draft: Draft, definitions: Mapping[str, OperatorDefinition]) -> int:
     """Shorten one chain after the other."""
     n_changed = 0
-    for op in tuple(draft.ops):
-        current = next((o for o in draft.ops if o.index == op.index), None)
-        if current is not None:
-            n_changed += _shorten(draft, current, definitions)
+    # A shorter chain may be an identity, so that the search starts anew.
+    while any(_shorten(draft, op, definitions) for op in tuple(draft.ops)):
+        n_changed += 1
     return n_changed
 
 
-def _shorten(draft: Draft, op: Op, definitions: Mapping[str, OperatorDefinition]) -> int:
+def _shorten(draft: Draft, op: Op, definitions: Mapping[str, OperatorDefinition]) -> bool:
     if _is_identity(draft, op):
-        return int(draft.bypass(op))
+        return draft.bypass(op)
     before = draft.producer(op.inputs[0])
     if before is None:
-        return 0
+        return False
     if op.kind == before.kind == "RESHAPE" or _is_round_trip(draft, before, op, definitions):
         draft.put(op, replace(op, inputs=(before.inputs[0], *op.inputs[1:])))
         draft.release(before.outputs[0])
-        return 1
-    return 0
+        return True
+    return False
 
 
 def same_values(one: Tensor, other: Tensor) -> bool:

@@ -2,7 +2,7 @@
 
 What a constant channel contributed to a convolution or FULLY_CONNECTED is added to the bias.
 Sums of kernels wrap around in 32 bits, and addition modulo 2**32 may be reordered at will, so
-that a bias which wraps around gives the same bits.
+that a bias which wraps around gives the same bits. Sums of 64 bits, under int16, do not wrap.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from anvil.core.graph import ABSENT
 from anvil.core.rewrite import Origin
 from anvil.core.tensor import Quantization
 from anvil.ops.arrays import array_of
-from anvil.ops.integer_weights import bias_array
+from anvil.ops.integer_weights import bias_array, has_wide_sums
 from anvil.ops.requantize import wrap_int32
 from anvil.plan.rewrites.bounds import channel_bounds
 from anvil.plan.rewrites.evaluate import constant_tensor
@@ -42,13 +42,23 @@ _BINARY = {"ADD", "SUB", "MUL"}
 
 
 def apply(draft: Draft, definitions: Mapping[str, OperatorDefinition]) -> int:
-    """Cut all such channels at once; the number of channels of all tensors."""
+    """Cut all such channels; the number of channels of all tensors."""
+    n_cut = 0
+    is_done = False
+    while not is_done:
+        n_found, is_done = _cut_all(draft, definitions)
+        n_cut += n_found
+    return n_cut
+
+
+def _cut_all(draft: Draft, definitions: Mapping[str, OperatorDefinition]) -> tuple[int, bool]:
+    """How many channels were cut, and whether there can be no more."""
     graph = draft.graph()
     bounds = channel_bounds(graph, definitions)
     needed = needed_channels(graph, bounds)
     cut = {index: mask for index, mask in needed.items() if not mask.all()}
     if not cut:
-        return 0
+        return 0, True
     for op in graph.ops:
         if any(index in cut for index in (*op.inputs, *op.outputs)):
             draft.put(op, _cut_op(draft, graph, op, bounds, cut))
@@ -56,7 +66,14 @@ def apply(draft: Draft, definitions: Mapping[str, OperatorDefinition]) -> int:
         tensor = graph.tensors[index]
         draft.tensors[index] = replace(tensor, shape=(*tensor.shape[:-1], int(mask.sum())))
         draft.origins[index] = _cut_origin(draft.origins[index], mask, bounds.get(index))
-    return sum(int((~mask).sum()) for mask in cut.values())
+    # Only a depthwise convolution of one channel may lose any of its outputs.
+    is_done = not any(
+        op.kind == "DEPTHWISE_CONV_2D"
+        and op.inputs[0] in cut
+        and draft.tensors[op.inputs[0]].shape[-1] == 1 < draft.tensors[op.outputs[0]].shape[-1]
+        for op in graph.ops
+    )
+    return sum(int((~mask).sum()) for mask in cut.values()), is_done
 
 
 def _cut_origin(origin: Origin | None, mask: Mask, bounds: Bounds | None) -> Origin | None:
@@ -131,10 +148,8 @@ def _cut_weighted(
     old_bias = graph.tensors[op.inputs[2]] if _has_bias(op) else None
     indices = [op.inputs[0], draft.add(new_weights)]
     if old_bias is not None:
-        sliced = replace(
-            _sliced_quantization(old_bias, outputs), shape=(int(outputs.sum()),), data=None
-        )
-        indices.append(draft.add(replace(sliced, data=bias[outputs].astype("<i4").tobytes())))
+        like = replace(_sliced_quantization(old_bias, outputs), shape=(0,), data=b"")
+        indices.append(draft.add(constant_tensor(old_bias.name, bias[outputs], like)))
     elif bias[outputs].any():
         indices.append(draft.add(constant_tensor(f"{weights.name}/bias", bias[outputs])))
     else:
@@ -146,18 +161,16 @@ def _has_bias(op: Op) -> bool:
     return len(op.inputs) > 2 and op.inputs[2] != ABSENT
 
 
-def _bias(
-    graph: Graph, op: Op, weighted: Weighted, source: Bounds, inputs: Mask
-) -> npt.NDArray[np.int32]:
-    """The bias with what the cut input channels contributed."""
+def _bias(graph: Graph, op: Op, weighted: Weighted, source: Bounds, inputs: Mask) -> Array:
+    """The bias with what the cut input channels contributed, in the type of the op's biases."""
     bias = bias_array(op, graph, weighted.n_outputs)
-    if weighted.input_of is not None or inputs.all():
-        # A depthwise output channel goes with its input channel.
-        return wrap_int32(bias)
-    # Taps that leave the image read the zero point everywhere, or the channel would stay.
-    values = np.where(~inputs & source.is_constant, source.least - weighted.zero_point, 0)
-    sums = (weighted.always.positive + weighted.always.negative).astype(np.int64) @ values
-    return wrap_int32(bias + sums)
+    # A depthwise output channel goes with its input channel.
+    if weighted.input_of is None and not inputs.all():
+        # Taps that leave the image read the zero point everywhere, or the channel would stay.
+        values = np.where(~inputs & source.is_constant, source.least - weighted.zero_point, 0)
+        sums = (weighted.always.positive + weighted.always.negative).astype(np.int64) @ values
+        bias = bias + sums
+    return bias if has_wide_sums(op, graph) else wrap_int32(bias)
 
 
 def _sliced_quantization(tensor: Tensor, outputs: Mask) -> Tensor:

@@ -78,7 +78,8 @@ def needed_channels(graph: Graph, bounds: Mapping[int, Bounds]) -> dict[int, Mas
                 if index in needed:
                     needed[index][:] = True
     _spread(needed, couplings, readings)
-    for op in graph.ops:
+    # From the end: what a tensor keeps may need a channel of the ones before it.
+    for op in reversed(graph.ops):
         for index in op.outputs:
             if index in needed and not needed[index].any():
                 needed[index][0] = True

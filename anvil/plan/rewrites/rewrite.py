@@ -63,12 +63,13 @@ def rewrite(
     n_sites = dict.fromkeys(NAMES, 0)
     saved = {name: Cost(macs=0, weight_bytes=0, n_ops=0) for name in NAMES}
     before = cost_of(graph, definitions)
+    # Each rewrite takes away something that none gives back, so that this ends; and it leaves
+    # nothing for itself, so that one that changed the graph last need not look again.
     quiet = 0
-    # Each rewrite takes away something that none gives back, so that this ends.
     while quiet < len(enabled):
         for name in enabled:
             n_changed = FUNCTIONS[name](draft, definitions)
-            quiet = 0 if n_changed else quiet + 1
+            quiet = 1 if n_changed else quiet + 1
             if n_changed:
                 after = cost_of(draft.graph(), definitions)
                 n_sites[name] += n_changed

@@ -72,14 +72,16 @@ class Weighted:
 def weighted_of(op: Op, graph: Graph) -> Weighted | None:
     """The operator in this form.
 
-    None where it is not on int8, where channels are grouped, and where the rows that
+    None where it is not on int8 or int16, where channels are grouped, and where the rows that
     FULLY_CONNECTED reads do not begin with the first channel.
     """
     if op.kind not in KINDS:
         return None
     source, weights = (graph.tensors[index] for index in op.inputs[:2])
     result = graph.tensors[op.outputs[0]]
-    if {source.dtype, weights.dtype, result.dtype} != {DType.INT8} or not weights.is_constant:
+    if source.dtype not in {DType.INT8, DType.INT16} or result.dtype is not source.dtype:
+        return None
+    if weights.dtype is not DType.INT8 or not weights.is_constant:
         return None
     if not source.shape:
         return None
