@@ -102,25 +102,29 @@ def fidelity_plot(candidates: Sequence[Candidate]) -> Markup | None:
     """Bars of signal to noise against the float model; None where none is known."""
     shown = [(one, one.signal_to_noise_db) for one in candidates]
     known = [value for _, value in shown if value is not None]
-    if not known:
+    if not known and not any(one.is_exact for one in candidates):
         return None
-    largest = max(*known, 1.0)
+    largest = max([*known, 1.0])
     room = WIDTH - _LEFT - _RIGHT
     rows = []
     for row, (one, value) in enumerate(shown):
         y = row * _ROW
         rows.append(tag("text", one.name, class_="name", x=_LEFT - 12, y=y + 23))
-        if value is None:
+        if value is None and not one.is_exact:
             rows.append(tag("text", "not known", class_="value", x=WIDTH, y=y + 23))
             continue
-        width = room * max(value, 0.0) / largest
-        tip = f"{one.name}\n{short(value, 'dB')} signal to noise against the float model"
+        # What is exact has no noise: a whole bar.
+        width = room if value is None else room * max(value, 0.0) / largest
+        amount = noise(one)
+        tip = f"{one.name}\n{amount} signal to noise against the float model"
+        if value is None:
+            tip = f"{one.name}\nequal to the float model"
         if one.n_inferences is not None:
             tip += f"\n{one.n_inferences:,} {one.fidelity_inputs or ''} inputs".replace("  ", " ")
         rows += [
             tag("rect", class_="track", x=_LEFT, y=y + 11, width=room, height=16, rx=3),
             tag("rect", class_="bar", x=_LEFT, y=y + 11, width=width, height=16, rx=3),
-            tag("text", short(value, "dB"), class_="value", x=WIDTH, y=y + 23),
+            tag("text", amount, class_="value", x=WIDTH, y=y + 23),
             mark("rect", tip, class_="row", x=0, y=y + 2, width=WIDTH, height=_ROW - 4, rx=4),
         ]
     return chart(
@@ -130,6 +134,11 @@ def fidelity_plot(candidates: Sequence[Candidate]) -> Markup | None:
         height=len(shown) * _ROW,
         name="bars",
     )
+
+
+def noise(one: Candidate) -> str:
+    """How close a candidate is to the float model, in words."""
+    return "exact" if one.is_exact else short(one.signal_to_noise_db, "dB")
 
 
 def candidate_rows(candidates: Sequence[Candidate]) -> list[list[str]]:
@@ -147,7 +156,7 @@ def candidate_rows(candidates: Sequence[Candidate]) -> list[list[str]]:
                 exact(None if accuracy is None else accuracy.value, "metric"),
                 interval or exact(None, ""),
                 exact(None if accuracy is None else accuracy.drop, "metric"),
-                short(one.signal_to_noise_db, "dB"),
+                noise(one),
                 ": ".join(word for word in (one.status, one.reason) if word),
             ]
         )

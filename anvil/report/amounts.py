@@ -41,6 +41,8 @@ def exact(value: float | None, unit: str) -> str:
     >>> exact(10000, "B"), exact(4123456, ""), exact(None, "B") == UNKNOWN
     ('10,000 B', '4,123,456', True)
     """
+    if unit == "dB" and value == math.inf:
+        return "exact"
     if value is None or not math.isfinite(value):
         return UNKNOWN
     if unit in {"B", ""}:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -46,6 +47,7 @@ class Candidate:
     model_bytes: int | None
     accuracy: Accuracy | None
     signal_to_noise_db: float | None
+    is_exact: bool  # no output differed from the float model's
     fidelity_inputs: str | None
     n_inferences: int | None
     status: str
@@ -140,6 +142,8 @@ class Compared:
 METRICS = (
     Metric(key="ram_bytes", label="RAM", unit="B"),
     Metric(key="flash_bytes", label="Flash", unit="B"),
+    Metric(key="arena_bytes", label="Arena", unit="B"),
+    Metric(key="weight_bytes", label="Weights", unit="B"),
     Metric(key="instructions", label="Instructions", unit=""),
     Metric(key="latency_s", label="Latency", unit="s"),
     Metric(key="accuracy", label="Accuracy", unit="metric", higher_is_better=True),
@@ -216,6 +220,10 @@ def candidates(plan: Mapping[str, Any] | None) -> tuple[Candidate, ...]:
             model_bytes=row.get("model_bytes"),
             accuracy=_accuracy(row.get("accuracy")),
             signal_to_noise_db=field(row, "fidelity", "signal_to_noise_db"),
+            is_exact=(
+                field(row, "fidelity") is not None
+                and field(row, "fidelity", "signal_to_noise_db") is None
+            ),
             fidelity_inputs=field(row, "fidelity", "inputs"),
             n_inferences=field(row, "fidelity", "n_inferences"),
             status=str(row.get("status") or "considered"),
@@ -250,7 +258,8 @@ def choices(documents: TargetDocuments) -> tuple[Choice, ...]:
         listed = [
             {
                 "candidate": field(plan, "candidate"),
-                "ram_bytes": figure(documents, "RAM") or figure(documents, "Arena"),
+                "ram_bytes": figure(documents, "RAM"),
+                "arena_bytes": figure(documents, "Arena"),
                 "flash_bytes": figure(documents, "Flash"),
                 "instructions": figure(documents, "Instructions"),
                 "latency_s": figure(documents, "Latency"),
@@ -269,12 +278,11 @@ def _choice(row: Mapping[str, Any], known: Mapping[str, Candidate]) -> Choice:
         accuracy = accuracy.get("value")
     if accuracy is None and candidate is not None and candidate.accuracy is not None:
         accuracy = candidate.accuracy.value
-    values = {
-        key: total(row.get(key))
-        for key in ("ram_bytes", "flash_bytes", "instructions", "latency_s")
-    }
+    values = {metric.key: total(row.get(metric.key)) for metric in METRICS}
     values["accuracy"] = accuracy
     values["signal_to_noise_db"] = None if candidate is None else candidate.signal_to_noise_db
+    if candidate is not None and candidate.is_exact:
+        values["signal_to_noise_db"] = math.inf
     return Choice(
         candidate=name,
         strategy=_words(row.get("strategy")),
@@ -298,6 +306,8 @@ def _words(strategy: Any) -> str:  # noqa: ANN401  a text or the strategy's fiel
 def _predicate(row: Any) -> str:  # noqa: ANN401  a text or its parts
     if not isinstance(row, Mapping):
         return str(row)
+    if row.get("text"):
+        return str(row["text"])
     unit = _UNITS.get(str(row.get("unit") or ""), str(row.get("unit") or ""))
     value, limit = (exact(row.get(key), unit) for key in ("value", "limit"))
     return f"{row.get('what')}: {value} against {limit}"
@@ -308,7 +318,8 @@ def metrics(found: Sequence[Choice], plan: Mapping[str, Any] | None) -> tuple[Me
     accuracy = next((c.accuracy for c in candidates(plan) if c.accuracy is not None), None)
     listed = []
     for metric in METRICS:
-        if all(choice.values.get(metric.key) is None for choice in found):
+        values = (choice.values.get(metric.key) for choice in found)
+        if all(value is None or math.isinf(value) for value in values):
             continue
         if metric.key == "accuracy" and accuracy is not None:
             listed.append(

@@ -214,7 +214,9 @@ def _panel(number: int, one: TargetDocuments) -> dict[str, Any]:
                 for layer in layers
             ],
         }
-    if len(listed) > 1 or any(one.accuracy or one.signal_to_noise_db for one in listed):
+    if len(listed) > 1 or any(
+        one.accuracy or one.signal_to_noise_db or one.is_exact for one in listed
+    ):
         drop = read.field(plan, "requirements", "max_accuracy_drop")
         plot = accuracy_plot(listed, drop)
         panel["accuracy"] = {

@@ -6,6 +6,7 @@ points where another pair of axes wants them.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -54,9 +55,9 @@ class Axis:
 
 
 def make_axis(metric: Metric, choices: Sequence[Choice], limit: float | None) -> Axis:
-    """The axis of one figure, wide enough for every choice."""
+    """The axis of one figure, wide enough for every choice; what is infinite is at its end."""
     values = [choice.values.get(metric.key) for choice in choices]
-    known = [value for value in values if value is not None]
+    known = [value for value in values if value is not None and math.isfinite(value)]
     low, high = min(known), max(known)
     if limit is not None and low <= limit <= high + (high - low):
         high = max(high, limit)
@@ -66,7 +67,7 @@ def make_axis(metric: Metric, choices: Sequence[Choice], limit: float | None) ->
     end = high + _MARGIN * span
 
     def share(value: float) -> float:
-        return (value - start) / (end - start)
+        return 1.0 if math.isinf(value) else (value - start) / (end - start)
 
     return Axis(
         metric=metric,
@@ -109,9 +110,10 @@ def default_axes(metrics: Sequence[Metric]) -> tuple[Metric, Metric]:
     """What is shown first: a quality over flash where there is one, else RAM over flash."""
     keys = {metric.key: metric for metric in metrics}
     x = next(
-        (keys[k] for k in ("flash_bytes", "ram_bytes", "instructions") if k in keys), metrics[0]
+        (keys[k] for k in ("flash_bytes", "weight_bytes", "ram_bytes", "arena_bytes") if k in keys),
+        metrics[0],
     )
-    order = ("accuracy", "signal_to_noise_db", "instructions", "ram_bytes", "latency_s")
+    order = ("accuracy", "signal_to_noise_db", "ram_bytes", "arena_bytes", "instructions")
     y = next((keys[k] for k in order if k in keys and keys[k] is not x), metrics[-1])
     return x, y
 

@@ -95,6 +95,8 @@ def accuracy_text(documents: TargetDocuments) -> str:
         if one.accuracy.drop is not None:
             text += f" (lost: {exact(one.accuracy.drop, 'metric')})"
         return text
+    if one is not None and one.is_exact:
+        return "as the float model"
     if one is not None and one.signal_to_noise_db is not None:
         return f"{short(one.signal_to_noise_db, 'dB')} signal to noise"
     return exact(None, "")

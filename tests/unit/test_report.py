@@ -200,6 +200,19 @@ def test_without_evaluation_data_it_is_not_called_accuracy() -> None:
     assert "58.9 dB" in text
 
 
+def test_what_equals_the_float_model_is_called_exact() -> None:
+    documents = report_documents.documents(with_accuracy=False)
+    first = choices(documents)[0]
+    assert first.values["signal_to_noise_db"] == float("inf")
+    text = page(documents)
+    assert "Signal to noise: exact" in text
+    data = re.search(r'<script type="application/json" id="data">(.*?)</script>', text)
+    assert data is not None
+    axis = json.loads(data[1])["target-0"]["axes"]["signal_to_noise_db"]
+    assert axis["positions"][0] == 1.0
+    assert all(0 < position < 1 for position in axis["positions"][3:])
+
+
 def test_a_plan_of_one_choice_needs_no_plot() -> None:
     plan = report_documents.plan("nrf52840")
     for key in ("candidates", "choices", "decision", "rewrites"):
