@@ -66,6 +66,7 @@ class MemoryStrategy:
 
     overlap: bool = True  # outputs may lie over inputs that their kernel is the last to read
     reorder: bool = True  # operators may run in another order than the model's
+    bands: int = 1  # in how many bands the first operators run; rows between are computed twice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,14 +133,20 @@ class Plan:
 
     @property
     def weight_bytes_by_call(self) -> tuple[int, ...]:
-        """The same by call; what several calls read counts where it is read first."""
+        """The same by call; what several calls read counts where it is read first.
+
+        So do constants that are equal, as those of one operator's bands.
+        """
         seen: set[int] = set()
+        known: set[Constant] = set()
         sizes = []
         for planned in self.calls:
             tensors = {i for i in planned.call.inputs if self.graph.tensors[i].is_constant} - seen
             seen |= tensors
+            constants = set(planned.call.constants) - known
+            known |= constants
             sizes.append(
-                sum(len(constant.data) for constant in planned.call.constants)
+                sum(len(constant.data) for constant in constants)
                 + sum(self.graph.tensors[index].n_bytes for index in tensors)
             )
         return tuple(sizes)

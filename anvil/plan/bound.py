@@ -17,26 +17,28 @@ _MOST_ROUNDS = 100
 def live_bytes(blocks: Blocks) -> int:
     """The largest amount of memory that is in use during one call.
 
-    What an output can share with the inputs that end there is counted once.
+    What an output can share with the inputs that it may lie over is counted once.
     """
-    shared_at: dict[int, int] = defaultdict(int)
-    by_output: dict[int, list[int]] = defaultdict(list)
+    shares: dict[int, list[tuple[int, int]]] = defaultdict(list)  # output -> sources, bytes
     for overlap in blocks.overlaps:
         source, output = blocks.blocks[overlap.source], blocks.blocks[overlap.output]
         above = output.size_bytes - max(0, overlap.distance_bytes)
-        by_output[overlap.output].append(max(0, min(above, source.size_bytes)))
-    for output_number, shares in by_output.items():
-        output = blocks.blocks[output_number]
-        shared_at[output.first_use] += min(output.size_bytes, sum(shares))
+        share = max(0, min(above, source.size_bytes))
+        shares[overlap.output].append((overlap.source, share))
+
+    def needed(time: int) -> int:
+        live = {n for n, b in enumerate(blocks.blocks) if b.first_use <= time <= b.last_use}
+        return sum(
+            blocks.blocks[number].size_bytes
+            - min(
+                blocks.blocks[number].size_bytes,
+                sum(share for source, share in shares[number] if source in live),
+            )
+            for number in live
+        )
+
     times = {time for block in blocks.blocks for time in (block.first_use, block.last_use)}
-    return max(
-        (
-            sum(b.size_bytes for b in blocks.blocks if b.first_use <= time <= b.last_use)
-            - shared_at[time]
-            for time in times
-        ),
-        default=0,
-    )
+    return max(map(needed, times), default=0)
 
 
 def is_refuted(blocks: Sequence[Block], pairs: Sequence[Pair], arena_bytes: int) -> bool:

@@ -63,13 +63,6 @@ class Blocks:
     blocks: tuple[Block, ...]
     overlaps: tuple[Overlap, ...]
 
-    def __post_init__(self) -> None:
-        for overlap in self.overlaps:
-            output, source = self.blocks[overlap.output], self.blocks[overlap.source]
-            if source.last_use != output.first_use:
-                msg = f"{overlap}: {source} does not end where {output} begins"
-                raise ValueError(msg)
-
     def pairs(self) -> tuple[Pair, ...]:
         """Every pair of blocks that meet and may not lie anywhere."""
         distances = {

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from anvil.core.diagnostics import AnvilError, Diagnostic, ExitCode
 from anvil.core.plan import MemoryStrategy, Plan, PlannedCall
+from anvil.plan.bands import Banded, in_bands, stages
 from anvil.plan.halves import expand_halves
-from anvil.plan.memory import CallMemory, plan_memory
+from anvil.plan.memory import ArenaLayout, CallMemory, least_bytes, plan_memory
 from anvil.plan.overlap import smallest_distances
 from anvil.plan.select import Choice, select
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-    from anvil.core.graph import Graph, Op
+    from anvil.core.graph import Graph
     from anvil.core.plan import KernelCall, Variant
     from anvil.core.target import Target
     from anvil.ops.definition import OperatorDefinition
+
+    _Choose = Callable[[Banded], tuple[list[Choice], list[CallMemory]]]
 
 
 def make_plan(
@@ -44,13 +48,15 @@ def make_plan(
         for op in graph.ops
         for call in definitions[op.kind].lower(op, graph)
     ]
-    choices, memory = _choose(lowered, variants, target, graph)
-    layout = plan_memory(graph, memory, aliases, strategy)
+    given = Banded(graph=graph, lowered=tuple(lowered), slices={})
+    choose = partial(_choose, variants=variants, target=target)
+    work = _best(given, choose, aliases, strategy)
+    layout = work.layout
     return Plan(
         name=name,
         target=target,
         candidate=candidate,
-        graph=graph,
+        graph=work.calls.graph,
         calls=tuple(
             PlannedCall(
                 op_index=op.index,
@@ -61,8 +67,8 @@ def make_plan(
                 scratch_bytes=choice.scratch_bytes,
             )
             for (op, call), choice, offset in zip(
-                [lowered[number] for number in layout.order],
-                [choices[number] for number in layout.order],
+                [work.calls.lowered[number] for number in layout.order],
+                [work.choices[number] for number in layout.order],
                 layout.scratch_offsets,
                 strict=True,
             )
@@ -71,9 +77,54 @@ def make_plan(
         arena_bytes=layout.arena_bytes,
         arena_lower_bound_bytes=layout.lower_bound_bytes,
         arena_proved_optimal=layout.arena_bytes == layout.lower_bound_bytes,
-        rejected=tuple(rejection for choice in choices for rejection in choice.rejected),
+        rejected=tuple(rejection for choice in work.choices for rejection in choice.rejected),
         model_sha256=model_sha256,
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Work:
+    """What is called, with which kernels, and where its memory lies."""
+
+    calls: Banded
+    choices: Sequence[Choice]
+    layout: ArenaLayout
+
+
+def _best(
+    given: Banded, choose: _Choose, aliases: Mapping[int, int], strategy: MemoryStrategy
+) -> _Work:
+    """The calls as they are, or with the stage in bands whose arena is the smallest."""
+    choices, memory = choose(given)
+    layout = plan_memory(given.graph, memory, aliases, strategy)
+    best = _Work(calls=given, choices=choices, layout=layout)
+    trials = []
+    for n_ops in stages(given.graph, given.lowered) if strategy.bands > 1 else ():
+        calls = in_bands(given.graph, given.lowered, n_ops, strategy.bands)
+        if calls is None:
+            continue
+        choices, memory = choose(calls)
+        if not any(
+            first % needs.alignment_bytes
+            for needs in memory
+            for tensor in (*needs.inputs, *needs.outputs)
+            for _, first in [calls.slices.get(tensor, (0, 0))]
+        ):
+            least = least_bytes(
+                calls.graph,
+                memory,
+                aliases,
+                slices=calls.slices,
+                overlap=strategy.overlap,
+                most_bytes=best.layout.arena_bytes,
+            )
+            trials.append((least, n_ops, calls, choices, memory))
+    for least, _, calls, choices, memory in sorted(trials, key=lambda trial: trial[:2]):
+        if least < best.layout.arena_bytes:
+            layout = plan_memory(calls.graph, memory, aliases, strategy, calls.slices)
+            if layout.arena_bytes < best.layout.arena_bytes:
+                best = _Work(calls=calls, choices=choices, layout=layout)
+    return best
 
 
 def _root(tensor: int, aliases: Mapping[int, int]) -> int:
@@ -102,21 +153,18 @@ def _refuse_constant_outputs(graph: Graph, aliases: Mapping[int, int]) -> None:
 
 
 def _choose(
-    lowered: Sequence[tuple[Op, KernelCall]],
-    variants: Sequence[Variant],
-    target: Target,
-    graph: Graph,
+    calls: Banded, *, variants: Sequence[Variant], target: Target
 ) -> tuple[list[Choice], list[CallMemory]]:
     features = frozenset(target.core.features)
     choices: list[Choice] = []
     memory: list[CallMemory] = []
     mistakes: list[Diagnostic] = []
-    for op, call in lowered:
+    for op, call in calls.lowered:
         try:
             choice = select(call, op.index, variants, features)
             if not isinstance(choice, str):
                 choices.append(choice)
-                memory.append(_memory_of(call, choice, graph))
+                memory.append(_memory_of(call, choice, calls.graph))
                 continue
         except ValueError as error:
             choice = str(error)

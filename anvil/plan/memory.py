@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 from anvil.core.plan import Allocation, MemoryStrategy
 from anvil.plan.arrange import arrange
-from anvil.plan.layout import Block, Blocks, Overlap
+from anvil.plan.bound import live_bytes, refuted_up_to
+from anvil.plan.layout import Block, Blocks
 from anvil.plan.order import Step, Steps, best_order
+from anvil.plan.sharing import Access, Uses, overlaps
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -42,36 +44,73 @@ class ArenaLayout:
     lower_bound_bytes: int  # of every layout of the calls in this order
 
 
+def least_bytes(
+    graph: Graph,
+    calls: Sequence[CallMemory],
+    aliases: Mapping[int, int],
+    *,
+    slices: Mapping[int, tuple[int, int]],
+    overlap: bool,
+    most_bytes: int,
+) -> int:
+    """A fast lower bound, up to `most_bytes`, of the arena of the calls in the given order."""
+    places = _Places(aliases=aliases, slices=slices)
+    blocks = _needs(graph, calls, places, overlap=overlap).blocks
+    return refuted_up_to(blocks, blocks.pairs(), live_bytes(blocks), most_bytes)
+
+
 def plan_memory(
     graph: Graph,
     calls: Sequence[CallMemory],
     aliases: Mapping[int, int],
     strategy: MemoryStrategy = MemoryStrategy(),  # noqa: B008  frozen
+    slices: Mapping[int, tuple[int, int]] | None = None,
 ) -> ArenaLayout:
     """Order the calls, and place every tensor that they, the inputs and the outputs name.
 
-    aliases: tensor -> the tensor whose memory it shares, as RESHAPE does. The given order stays
-    unless another one gives a smaller arena. The layout is the same on every host.
+    aliases: tensor -> the tensor whose memory it shares, as RESHAPE does. slices: tensor -> the
+    tensor that it is a part of, and its first byte. The given order stays unless another one
+    gives a smaller arena, and where there are slices. The layout is the same on every host.
     """
     own = tuple(range(len(calls)))
-    layout = _layout(graph, calls, own, aliases, overlap=strategy.overlap)
-    if strategy.reorder:
-        order = _best_order(graph, calls, aliases, overlap=strategy.overlap)
+    places = _Places(aliases=aliases, slices=slices or {})
+    layout = _layout(graph, calls, own, places, overlap=strategy.overlap)
+    if strategy.reorder and not slices:
+        order = _best_order(graph, calls, places, overlap=strategy.overlap)
         if order != own:
-            other = _layout(graph, calls, order, aliases, overlap=strategy.overlap)
+            other = _layout(graph, calls, order, places, overlap=strategy.overlap)
             if other.arena_bytes < layout.arena_bytes:
                 return other
     return layout
 
 
-def _root(tensor: int, aliases: Mapping[int, int]) -> int:
-    while tensor in aliases:
-        tensor = aliases[tensor]
-    return tensor
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Places:
+    """Which tensors are others' memory, or a part of it."""
+
+    aliases: Mapping[int, int]
+    slices: Mapping[int, tuple[int, int]]
+
+    def root(self, tensor: int) -> int:
+        """The tensor that owns the memory."""
+        while tensor in self.aliases or tensor in self.slices:
+            tensor = self.aliases[tensor] if tensor in self.aliases else self.slices[tensor][0]
+        return tensor
+
+    def offset(self, tensor: int) -> int:
+        """Bytes from the owner's start."""
+        start = 0
+        while tensor in self.aliases or tensor in self.slices:
+            if tensor in self.aliases:
+                tensor = self.aliases[tensor]
+            else:
+                tensor, first = self.slices[tensor]
+                start += first
+        return start
 
 
 def _best_order(
-    graph: Graph, calls: Sequence[CallMemory], aliases: Mapping[int, int], *, overlap: bool
+    graph: Graph, calls: Sequence[CallMemory], places: _Places, *, overlap: bool
 ) -> tuple[int, ...]:
     # Calls that write one tensor are one operator's, and stay together.
     groups: list[list[int]] = []
@@ -101,7 +140,7 @@ def _best_order(
                 shared=tuple(sorted(shared.items())) if overlap and len(group) == 1 else (),
             )
         )
-    kept = {_root(tensor, aliases) for tensor in graph.outputs}
+    kept = {places.root(tensor) for tensor in graph.outputs}
     found = best_order(
         Steps(
             steps=tuple(steps),
@@ -113,27 +152,26 @@ def _best_order(
     return tuple(number for step in found for number in groups[step])
 
 
-def _layout(
-    graph: Graph,
-    given: Sequence[CallMemory],
-    order: tuple[int, ...],
-    aliases: Mapping[int, int],
-    *,
-    overlap: bool,
-) -> ArenaLayout:
-    calls = [given[number] for number in order]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Needs:
+    """The blocks of the calls in one order: those of tensors, by owner, then scratch."""
 
-    def root(tensor: int) -> int:
-        return _root(tensor, aliases)
+    blocks: Blocks
+    numbers: Mapping[int, int]  # owning tensor -> block
+    lives: Mapping[int, Sequence[int]]  # tensor -> when it is used
+    scratch: Sequence[int]  # the calls that have some
 
+
+def _needs(graph: Graph, calls: Sequence[CallMemory], places: _Places, *, overlap: bool) -> _Needs:
     lives: dict[int, list[int]] = {}
     alignments: dict[int, int] = {}
 
     def use(tensor: int, when: int, alignment: int) -> None:
         if not graph.tensors[tensor].is_constant:
+            root = places.root(tensor)
             lives.setdefault(tensor, []).append(when)
-            alignments[root(tensor)] = max(
-                alignments.get(root(tensor), 1), alignment, graph.tensors[tensor].dtype.n_bytes
+            alignments[root] = max(
+                alignments.get(root, 1), alignment, graph.tensors[tensor].dtype.n_bytes
             )
 
     for tensor in graph.inputs:
@@ -146,10 +184,10 @@ def _layout(
 
     groups: dict[int, list[int]] = {}
     for tensor in sorted(lives):
-        groups.setdefault(root(tensor), []).append(tensor)
+        groups.setdefault(places.root(tensor), []).append(tensor)
     blocks = [
         Block(
-            size_bytes=max(graph.tensors[tensor].n_bytes for tensor in members),
+            size_bytes=graph.tensors[group].n_bytes,
             alignment_bytes=alignments[group],
             first_use=min(min(lives[tensor]) for tensor in members),
             last_use=max(max(lives[tensor]) for tensor in members),
@@ -167,20 +205,38 @@ def _layout(
         )
         for number in scratch
     ]
-    overlaps = _overlaps(calls, blocks, numbers) if overlap else ()
-    layout = arrange(Blocks(blocks=(*blocks, *scratch_blocks), overlaps=overlaps))
-    scratch_offsets = dict(zip(scratch, layout.offsets[len(blocks) :], strict=True))
+    over = overlaps(_uses(graph, calls, numbers, places), blocks) if overlap else ()
+    return _Needs(
+        blocks=Blocks(blocks=(*blocks, *scratch_blocks), overlaps=over),
+        numbers=numbers,
+        lives=lives,
+        scratch=scratch,
+    )
+
+
+def _layout(
+    graph: Graph,
+    given: Sequence[CallMemory],
+    order: tuple[int, ...],
+    places: _Places,
+    *,
+    overlap: bool,
+) -> ArenaLayout:
+    calls = [given[number] for number in order]
+    needs = _needs(graph, calls, places, overlap=overlap)
+    layout = arrange(needs.blocks)
+    scratch_offsets = dict(zip(needs.scratch, layout.offsets[len(needs.numbers) :], strict=True))
     return ArenaLayout(
         order=order,
         allocations=tuple(
             Allocation(
                 tensor=tensor,
-                offset=layout.offsets[numbers[root(tensor)]],
+                offset=layout.offsets[needs.numbers[places.root(tensor)]] + places.offset(tensor),
                 size_bytes=graph.tensors[tensor].n_bytes,
-                first_use=min(lives[tensor]),
-                last_use=max(lives[tensor]),
+                first_use=min(used),
+                last_use=max(used),
             )
-            for tensor in sorted(lives)
+            for tensor, used in sorted(needs.lives.items())
         ),
         scratch_offsets=tuple(scratch_offsets.get(number) for number in range(len(calls))),
         # An array of no elements is not C; a model without computed tensors does not exist.
@@ -189,20 +245,30 @@ def _layout(
     )
 
 
-def _overlaps(
-    calls: Sequence[CallMemory], blocks: Sequence[Block], numbers: Mapping[int, int]
-) -> tuple[Overlap, ...]:
-    """The inputs that end at the call that begins its output, as far as its kernel allows.
+def _uses(
+    graph: Graph, calls: Sequence[CallMemory], numbers: Mapping[int, int], places: _Places
+) -> Uses:
+    """What is read and written of every block that holds tensors."""
 
-    An output that several calls write begins at the first of them, so that the inputs of the
-    others stay apart from it.
-    """
-    return tuple(
-        Overlap(output=numbers[output], source=numbers[source], distance_bytes=distance)
-        for when, call in enumerate(calls)
-        for source, distance in call.distances
-        for output in call.outputs
-        if source in numbers
-        and blocks[numbers[source]].last_use == when
-        and blocks[numbers[output]].first_use == when
-    )
+    def accesses(when: int, tensors: Sequence[int]) -> list[Access]:
+        found = []
+        for tensor in tensors:
+            if not graph.tensors[tensor].is_constant:
+                first = places.offset(tensor)
+                end = first + graph.tensors[tensor].n_bytes
+                block = numbers[places.root(tensor)]
+                found.append(Access(when=when, block=block, first_byte=first, end_byte=end))
+        return found
+
+    reads = accesses(len(calls), graph.outputs)
+    writes = accesses(-1, graph.inputs)
+    distances: dict[tuple[int, int, int], int] = {}
+    for when, call in enumerate(calls):
+        reads += accesses(when, call.inputs)
+        writes += accesses(when, call.outputs)
+        for source, distance in call.distances:
+            (output,) = call.outputs
+            key = (when, numbers[places.root(source)], numbers[places.root(output)])
+            between = distance + places.offset(output) - places.offset(source)
+            distances[key] = max(between, distances.get(key, between))
+    return Uses(reads=reads, writes=writes, distances=distances)

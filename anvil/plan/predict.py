@@ -74,7 +74,8 @@ def program_names(plan: Plan) -> Names:
     ports = (*graph.inputs, *graph.outputs)
     tensors = {i for p in plan.calls for i in p.call.inputs if graph.tensors[i].is_constant}
     arrays = [graph.tensors[index].n_bytes for index in sorted(tensors)]
-    arrays += [len(constant.data) for p in plan.calls for constant in p.call.constants]
+    constants = dict.fromkeys(constant for p in plan.calls for constant in p.call.constants)
+    arrays += [len(constant.data) for constant in constants]
     arguments = [
         1
         + len(p.call.inputs)

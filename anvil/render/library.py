@@ -9,6 +9,7 @@ import math
 import posixpath
 import struct
 import textwrap
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from anvil.core.tensor import DType
@@ -17,7 +18,7 @@ from anvil.render.environment import jinja_environment, render
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from anvil.core.plan import Plan, PlannedCall
+    from anvil.core.plan import Constant, Plan, PlannedCall
     from anvil.core.tensor import Tensor
 
 # Kernels may load whole words from constants whatever their element type.
@@ -121,10 +122,19 @@ def ports(plan: Plan) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     return listed("input", graph.inputs), listed("output", graph.outputs)
 
 
-def _constants(plan: Plan) -> tuple[dict[int, str], list[dict[str, Any]]]:
-    """Names of the constant tensors that calls read, and every array to write out."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Names:
+    """What constant arrays are called; calls that read equal ones share the first."""
+
+    tensors: Mapping[int, str]
+    constants: Mapping[Constant, str]
+
+
+def _constants(plan: Plan) -> tuple[_Names, list[dict[str, Any]]]:
+    """Names of the constants that calls read, and every array to write out."""
     graph = plan.graph
     tensor_names: dict[int, str] = {}
+    constant_names: dict[Constant, str] = {}
     arrays: list[dict[str, Any]] = []
 
     def add(name: str, dtype: DType, shape: tuple[int, ...], data: bytes, comment: str) -> None:
@@ -151,34 +161,37 @@ def _constants(plan: Plan) -> tuple[dict[int, str], list[dict[str, Any]]]:
                     _comment(tensor.name),
                 )
         for constant in planned.call.constants:
+            if constant in constant_names:
+                continue
+            constant_names[constant] = f"{_call_name(plan, number)}_{constant.name}"
             add(
-                f"{_call_name(plan, number)}_{constant.name}",
+                constant_names[constant],
                 constant.dtype,
                 constant.shape,
                 constant.data,
                 f"{planned.op_kind} {planned.op_index}: {constant.name}",
             )
-    return tensor_names, arrays
+    return _Names(tensors=tensor_names, constants=constant_names), arrays
 
 
 def _call_name(plan: Plan, number: int) -> str:
     return f"{plan.name}_call{number}"
 
 
-def _call_values(plan: Plan, number: int, tensor_names: Mapping[int, str]) -> dict[str, Any]:
+def _call_values(plan: Plan, number: int, names: _Names) -> dict[str, Any]:
     planned = plan.calls[number]
     call = planned.call
     tensors = plan.graph.tensors
 
     def pointer(index: int, qualifier: str) -> str:
-        if index in tensor_names:
-            return tensor_names[index]
+        if index in names.tensors:
+            return names.tensors[index]
         c_type = tensors[index].dtype.c_type
         return f"({qualifier}{c_type} *)(arena + {plan.offset_of(index)})"
 
     arguments = [f"&{_call_name(plan, number)}_parameters"]
     arguments += [pointer(index, "const ") for index in call.inputs]
-    arguments += [f"{_call_name(plan, number)}_{constant.name}" for constant in call.constants]
+    arguments += [names.constants[constant] for constant in call.constants]
     arguments += [pointer(index, "") for index in call.outputs]
     if planned.scratch_offset is not None:
         arguments.append(f"arena + {planned.scratch_offset}")
@@ -216,7 +229,7 @@ def render_library(
     """
     environment = jinja_environment(templates)
     inputs, outputs = ports(plan)
-    tensor_names, arrays = _constants(plan)
+    names, arrays = _constants(plan)
     variants = [planned.variant for planned in plan.calls]
     headers = sorted({header for variant in variants for header in variant.headers})
     prototypes = sorted({f"{v.op}/{v.op}.h" for v in variants} & set(headers))
@@ -232,7 +245,7 @@ def render_library(
         "arrays": arrays,
         "alignment": _CONSTANT_ALIGNMENT,
     }
-    calls = [_call_values(plan, number, tensor_names) for number in range(len(plan.calls))]
+    calls = [_call_values(plan, number, names) for number in range(len(plan.calls))]
     files = {
         f"include/{plan.name}.h": render(environment, "library/model.h.j2", **values),
         f"src/{plan.name}.c": render(

@@ -144,10 +144,3 @@ def test_what_is_hard_keeps_a_sound_layout_and_an_honest_bound() -> None:
     assert live_bytes(blocks) <= layout.lower_bound_bytes <= layout.arena_bytes
     first_fit = place(blocks, blocks.pairs(), 0)
     assert layout.arena_bytes <= blocks.arena_bytes(first_fit)
-
-
-def test_an_overlap_of_blocks_that_do_not_follow_each_other_is_refused() -> None:
-    one = Block(size_bytes=4, alignment_bytes=1, first_use=0, last_use=2)
-    two = Block(size_bytes=4, alignment_bytes=1, first_use=1, last_use=3)
-    with pytest.raises(ValueError, match="does not end where"):
-        Blocks(blocks=(one, two), overlaps=(Overlap(output=1, source=0, distance_bytes=0),))
