@@ -12,12 +12,13 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 
-_WIDTH, _HEIGHT = 1280, 1500
-_COLOURS = 128  # of the palette: a page of flat colours needs no more
+_WIDTH, _HEIGHT = 1280, 1995
+_N_COLOURS = 256
 
 
 def take(report: Path, scheme: str) -> bytes:
@@ -47,15 +48,24 @@ def take(report: Path, scheme: str) -> bytes:
             driver.quit()
 
 
+def few_colours(picture: Image.Image) -> Image.Image:
+    """The picture with a palette of its most frequent colours: the flat ones stay exact."""
+    colours, counts = np.unique(np.asarray(picture).reshape(-1, 3), axis=0, return_counts=True)
+    frequent = colours[np.argsort(-counts, kind="stable")[:_N_COLOURS]]
+    palette = Image.new("P", (1, 1))
+    palette.putpalette(frequent.ravel().tolist())
+    return picture.quantize(palette=palette, dither=Image.Dither.NONE)
+
+
 def main() -> None:
-    """Write the picture, with a palette of few colours."""
+    """Write the picture."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("report", type=Path)
     parser.add_argument("picture", type=Path)
     parser.add_argument("--scheme", choices=("light", "dark"), default="light")
     arguments = parser.parse_args()
     picture = Image.open(io.BytesIO(take(arguments.report, arguments.scheme))).convert("RGB")
-    picture.quantize(_COLOURS).save(arguments.picture, optimize=True)
+    few_colours(picture).save(arguments.picture, optimize=True)
 
 
 if __name__ == "__main__":
