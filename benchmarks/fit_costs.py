@@ -4,12 +4,14 @@
     python -m benchmarks.fit_costs --check
 
 Without --all only those kernels are measured that targets/costs/ does not know, or knows
-from another source. For each, random models of one operator are planned, built with the
-target's own toolchain and run in QEMU, where a plugin counts instructions call by call;
-coefficients come from non-negative least squares. Sizes are those of the kernel linked by
-itself; the rest of a program is fitted on builds of several models. Run it on main, in the
-repository's root, after a kernel, a template or the toolchain has changed; it needs
-qemu-system-arm, qemu-aarch64 and node, and takes some minutes.
+from another source, and programs where their templates have changed. For each kernel, random
+models of one operator are planned, built with the target's own toolchain and run in QEMU,
+where a plugin counts instructions call by call; coefficients come from non-negative least
+squares. Where instructions cannot be counted (x86-64, WebAssembly), nanoseconds are measured
+on this computer, and the table names its processor. Sizes are those of the kernel linked by
+itself; the rest of a program is fitted on builds of several models. Run it in the
+repository's root after a kernel, a template or the toolchain has changed; it needs
+qemu-system-arm, qemu-aarch64 and node, and takes some minutes for each target.
 
 --check prints predicted against measured for the benchmark models.
 """
@@ -24,12 +26,13 @@ import numpy as np
 import yaml
 
 from anvil.core.diagnostics import AnvilError
+from anvil.core.digest import digest_of, key_of
 from anvil.ops.registry import DEFINITIONS
 from anvil.plan.features import call_names, evaluate_linear
 from anvil.plan.kernel_registry import load_variants
 from anvil.plan.make import make_plan
 from benchmarks.costs import check, times
-from benchmarks.costs.cases import FAMILIES, GENERATORS, cases, joined
+from benchmarks.costs.cases import FAMILIES, GENERATORS, cases, merged
 from benchmarks.costs.linear import features_of, fit
 from benchmarks.costs.measure import build, count, data
 from benchmarks.costs.programs import fit_program
@@ -52,7 +55,7 @@ _SHA256 = "c0" * 32
 _SEED = 3
 _CALLS_PER_PLAN = 90
 _WITHOUT_VECTORS = {"armv6-m", "armv7-m", "armv7e-m", "armv8-m.main"}
-_ARENA_LIMIT = 200 * 1024
+_ARENA_LIMIT = 150 * 1024
 # Names and sizes of the plans that show what a program costs besides its kernels.
 _PROGRAM_PLANS = (
     ("p", 1), ("cost", 2), ("a_longer_name", 4), ("m", 7), ("costs_again", 11), ("x", 18),
@@ -62,16 +65,19 @@ _PROGRAM_PLANS = (
 _Sample = tuple["Names", float, float]  # of a call: names, instructions or nanoseconds, cycles
 
 
-def plan_of(graph: Graph, target: Target, variants: Sequence[Variant], name: str = "cost") -> Plan:
-    """The plan that Anvil makes of a graph."""
-    return make_plan(
-        graph,
-        name=name,
-        target=target,
-        variants=variants,
-        definitions=DEFINITIONS,
-        model_sha256=_SHA256,
-    )
+def plan_of(graph: Graph, target: Target, variants: Sequence[Variant]) -> Plan | None:
+    """The plan that Anvil makes of a graph; None where there is no kernel for its types."""
+    try:
+        return make_plan(
+            graph,
+            name="cost",
+            target=target,
+            variants=variants,
+            definitions=DEFINITIONS,
+            model_sha256=_SHA256,
+        )
+    except AnvilError:
+        return None
 
 
 def rounds(variants: Sequence[Variant]) -> Iterator[list[Variant]]:
@@ -89,23 +95,19 @@ def rounds(variants: Sequence[Variant]) -> Iterator[list[Variant]]:
 
 def case_plans(target: Target, variants: Sequence[Variant], wanted: set[str]) -> Iterator[Plan]:
     """Plans of many calls that all use wanted variants."""
-    pending: list[Graph] = []
-    arena = 0
+    pending: list[Plan] = []
     for kind, family in itertools.product(sorted(GENERATORS), FAMILIES):
         for graph in cases(kind, family, _SEED):
-            try:
-                plan = plan_of(graph, target, variants)
-            except AnvilError:
-                continue  # no kernel for this dtype
-            if not wanted & {planned.variant.symbol for planned in plan.calls}:
+            plan = plan_of(graph, target, variants)
+            if plan is None or not wanted & {p.variant.symbol for p in plan.calls}:
                 continue
-            pending.append(graph)
-            arena += plan.arena_bytes
-            if len(pending) == _CALLS_PER_PLAN or arena > _ARENA_LIMIT - 2**15:
-                yield plan_of(joined(pending), target, variants)
-                pending, arena = [], 0
+            pending.append(plan)
+            arena = sum(one.arena_bytes for one in pending)
+            if len(pending) == _CALLS_PER_PLAN or arena > _ARENA_LIMIT:
+                yield merged(pending, "cost")
+                pending = []
     if pending:
-        yield plan_of(joined(pending), target, variants)
+        yield merged(pending, "cost")
 
 
 def measure_kernels(
@@ -169,37 +171,45 @@ def _linears(target: Target, variant: Variant, rows: Sequence[_Sample]) -> dict[
     return found
 
 
+def templates_digest(build_kind: str) -> str:
+    """SHA-256 of the templates that one kind of project is made from."""
+    folders = {
+        "platformio": ("firmware/", "library/", "platformio/"),
+        "cmake": ("cmake/", "library/"),
+        "web": ("cmake/", "library/", "web/"),
+    }[build_kind]
+    return key_of(
+        {
+            path: digest_of(content).sha256
+            for path, content in data("templates").items()
+            if path.startswith(folders)
+        }
+    )
+
+
 def measure_program(target: Target, table: dict[str, Any]) -> None:
     """What a program adds to its kernels, into the table."""
     variants = load_variants(data("kernels"))
-    graphs = [
-        graph
-        for kind in sorted(GENERATORS)
-        for family in FAMILIES
+    plans = [
+        plan
+        for kind, family in itertools.product(sorted(GENERATORS), FAMILIES)
         for graph in cases(kind, family, _SEED + 1)[:4]
-        if _has_plan(graph, target, variants)
+        if (plan := plan_of(graph, target, variants)) is not None
     ]
-    order = np.random.default_rng(_SEED).permutation(len(graphs))
-    shuffled = [graphs[index] for index in order]
+    order = np.random.default_rng(_SEED).permutation(len(plans))
+    shuffled = [plans[index] for index in order]
     built = []
     for number, (name, n_calls) in enumerate(_PROGRAM_PLANS):
         start = number * 7 % max(1, len(shuffled) - n_calls)
-        plan = plan_of(joined(shuffled[start : start + n_calls]), target, variants, name)
+        plan = merged(shuffled[start : start + n_calls], name)
         outputs = build(plan)
         base = 0
         if target.name in COUNTED:
             base = count(plan, outputs, _SEED).run.slot_instructions[0]
         built.append((plan, outputs, base))
-    table["programs"][target.build] = fit_program(built, table)
+    entry = {"templates": templates_digest(target.build), **fit_program(built, table)}
+    table["programs"][target.build] = entry
     print(f"  {target.build}: {table['programs'][target.build]}", flush=True)
-
-
-def _has_plan(graph: Graph, target: Target, variants: Sequence[Variant]) -> bool:
-    try:
-        plan_of(graph, target, variants)
-    except AnvilError:
-        return False
-    return True
 
 
 def fit_target(name: str, *, everything: bool) -> None:
@@ -219,7 +229,9 @@ def fit_target(name: str, *, everything: bool) -> None:
     measure_kernels(target, table, wanted, core.get("cycles"))
     used = {helper for entry in table["kernels"].values() for helper in entry.get("helpers", ())}
     table["helpers"] = {name: size for name, size in table["helpers"].items() if name in used}
-    measure_program(target, table)
+    known = table["programs"].get(target.build, {}).get("templates")
+    if known != templates_digest(target.build):
+        measure_program(target, table)
     if name not in COUNTED:
         table["fitted"]["machine"] = times.machine()
     write_table(target, table)

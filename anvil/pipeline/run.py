@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anvil.core.diagnostics import AnvilError, Diagnostic, ExitCode
+from anvil.package.measure import prediction_error
 from anvil.pipeline.artifacts import read_built
 from anvil.pipeline.events import Outcome, TargetOutcome
 from anvil.verify.invocation import Invocation
@@ -152,6 +153,9 @@ def _stats(built: BuiltTarget, result: RunResult) -> dict[str, Any]:
         "arena_bytes": built.plan["arena_bytes"],
         "code_bytes": flash["code"],
         "weight_bytes": flash["weights"],
+        "error": {
+            "instructions": prediction_error(built.plan["instructions"], result.instructions)
+        },
     }
 
 

@@ -6,7 +6,7 @@ kernel that comes later is measured without a word here; a new operator gets a g
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Sequence
 
     import numpy.typing as npt
+
+    from anvil.core.plan import Allocation, Plan, PlannedCall
 
     Array = npt.NDArray[Any]
 
@@ -372,4 +374,36 @@ def joined(graphs: Sequence[Graph]) -> Graph:
         ops=tuple(ops),
         inputs=tuple(inputs),
         outputs=tuple(outputs),
+    )
+
+
+def merged(plans: Sequence[Plan], name: str) -> Plan:
+    """One plan of several, one behind the other in the arena: nothing is arranged anew."""
+    calls: list[PlannedCall] = []
+    allocations: list[Allocation] = []
+    first_tensor = base = 0
+    for plan in plans:
+        first_call = len(calls)
+        for planned in plan.calls:
+            call = replace(
+                planned.call,
+                inputs=tuple(first_tensor + index for index in planned.call.inputs),
+                outputs=tuple(first_tensor + index for index in planned.call.outputs),
+            )
+            offset = None if planned.scratch_offset is None else base + planned.scratch_offset
+            calls.append(replace(planned, call=call, op_index=first_call, scratch_offset=offset))
+        allocations += [
+            replace(one, tensor=first_tensor + one.tensor, offset=base + one.offset)
+            for one in plan.allocations
+        ]
+        first_tensor += len(plan.graph.tensors)
+        base += plan.arena_bytes
+    return replace(
+        plans[0],
+        name=name,
+        graph=joined([plan.graph for plan in plans]),
+        calls=tuple(calls),
+        allocations=tuple(allocations),
+        arena_bytes=base,
+        arena_lower_bound_bytes=base,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,15 +63,15 @@ def kernel_size(target: Target, variant: Variant) -> KernelSize:
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / path).write_bytes(kernels[path])
         flags = [*toolchain.core_flags, *toolchain.compile_flags, "-g", "-I."]
-        _zig(folder, [*flags, "-c", variant.source, "-o", "kernel.o"])
-        links = [*toolchain.core_flags, *toolchain.compile_flags, "-g", *toolchain.link_flags]
-        _zig(folder, [*links, *entry, "kernel.o", "-o", "linked"])
+        flags += [*toolchain.link_flags, *entry]
+        _zig(folder, [*flags, variant.source, "-o", "linked"])
         linked = (folder / "linked").read_bytes()
-        own = set() if is_wasm else _function_names((folder / "kernel.o").read_bytes())
     functions = wasm_functions(linked) if is_wasm else elf_functions(linked)
-    if is_wasm:
-        own = {f.name for f in functions if f.name == variant.symbol or "." not in f.name}
-        own -= {"memcpy", "memset", "memmove"}
+    # Of the two in the file, the kernel's own functions and the runtime library's, only the
+    # former are named in its sources.
+    sources = (kernels[path].decode() for path in (variant.source, *variant.headers))
+    words = set(re.findall(r"\w+", " ".join(sources)))
+    own = {f.name for f in functions if f.name in words}
     helpers = {f.name: (f.code_bytes, f.frame_bytes) for f in functions if f.name not in own}
     mine = [f for f in functions if f.name in own]
     constants = module_memory(linked).data if is_wasm else _constant_bytes(linked)
@@ -131,10 +132,6 @@ def _symbols(elf: ELFFile) -> list[tuple[str, int, int]]:
         for symbol in table.iter_symbols()
         if symbol["st_info"]["type"] == "STT_FUNC" and symbol["st_shndx"] != "SHN_UNDEF"
     ]
-
-
-def _function_names(content: bytes) -> set[str]:
-    return {name for name, _, _ in _symbols(ELFFile(io.BytesIO(content)))}
 
 
 def _constant_bytes(content: bytes) -> int:

@@ -32,7 +32,9 @@ _TARGETS = ("nrf52840", "rpi4", "browser", "linux-x86_64")
 _EMULATORS = {"nrf52840": "qemu-system-arm", "rpi4": "qemu-aarch64", "browser": "node"}
 _DESK = "linux-x86_64"
 _DIGITS = ROOT / "examples" / "digits"
-_STATS = ("instructions", "cycles", "stack_bytes", "arena_bytes", "code_bytes", "weight_bytes")
+_STATS = (
+    "instructions", "cycles", "stack_bytes", "arena_bytes", "code_bytes", "weight_bytes", "error",
+)  # fmt: skip
 
 Array = npt.NDArray[Any]
 
