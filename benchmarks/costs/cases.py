@@ -420,7 +420,7 @@ def merged(plans: Sequence[Plan], name: str) -> Plan:
             for one in plan.allocations
         ]
         first_tensor += len(plan.graph.tensors)
-        base += plan.arena_bytes
+        base += -(-plan.arena_bytes // 16) * 16  # as the arena itself is aligned
     return replace(
         plans[0],
         name=name,
