@@ -1,6 +1,6 @@
 """Fits the cost tables that `anvil plan` predicts from, on real builds and counted runs.
 
-    python -m benchmarks.fit_costs [--target NAME] [--all]
+    python -m benchmarks.fit_costs [--target NAME] [--all] [--programs]
     python -m benchmarks.fit_costs --check
 
 Without --all only those kernels are measured that targets/costs/ does not know, or knows
@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -38,6 +39,7 @@ from benchmarks.costs.measure import build, count, data
 from benchmarks.costs.programs import fit_program
 from benchmarks.costs.sizes import kernel_size
 from benchmarks.costs.table import empty_table, read_table, write_table
+from tests.support.networks import random_network
 from tests.support.programs import ROOT
 from tests.support.projects import target as built_in_target
 
@@ -54,6 +56,13 @@ COUNTED = {"nrf52840", "rpi4"}
 _SHA256 = "c0" * 32
 _SEED = 3
 _CALLS_PER_PLAN = 90
+_WITHOUT_VECTORS = {"armv6-m", "armv7-m", "armv7e-m", "armv8-m.main"}
+_ARENA_LIMIT = 150 * 1024
+# Names and operators of the networks that show what a program costs besides its kernels.
+_NETWORKS = (
+    ("p", 1), ("cost", 3), ("a_longer_name", 5), ("m", 8), ("costs_again", 12), ("x", 16),
+    ("medium", 22), ("the_largest_of_all", 30),
+)  # fmt: skip
 _WITHOUT_VECTORS = {"armv6-m", "armv7-m", "armv7e-m", "armv8-m.main"}
 _ARENA_LIMIT = 150 * 1024
 # Names and sizes of the plans that show what a program costs besides its kernels.
@@ -190,18 +199,15 @@ def templates_digest(build_kind: str) -> str:
 def measure_program(target: Target, table: dict[str, Any]) -> None:
     """What a program adds to its kernels, into the table."""
     variants = load_variants(data("kernels"))
-    plans = [
-        plan
-        for kind, family in itertools.product(sorted(GENERATORS), FAMILIES)
-        for graph in cases(kind, family, _SEED + 1)[:4]
-        if (plan := plan_of(graph, target, variants)) is not None
-    ]
-    order = np.random.default_rng(_SEED).permutation(len(plans))
-    shuffled = [plans[index] for index in order]
     built = []
-    for number, (name, n_calls) in enumerate(_PROGRAM_PLANS):
-        start = number * 7 % max(1, len(shuffled) - n_calls)
-        plan = merged(shuffled[start : start + n_calls], name)
+    for number, (name, n_ops) in enumerate(_NETWORKS):
+        graph = random_network(number, n_ops=n_ops)
+        # As many outputs as models have, and names of several lengths.
+        named = [replace(tensor, name=tensor.name * (1 + number % 3)) for tensor in graph.tensors]
+        graph = replace(graph, outputs=graph.outputs[: 1 + number % 2], tensors=tuple(named))
+        plan = plan_of(graph, target, variants)
+        assert plan is not None
+        plan = replace(plan, name=name)
         outputs = build(plan)
         base = 0
         if target.name in COUNTED:
@@ -212,7 +218,7 @@ def measure_program(target: Target, table: dict[str, Any]) -> None:
     print(f"  {target.build}: {table['programs'][target.build]}", flush=True)
 
 
-def fit_target(name: str, *, everything: bool) -> None:
+def fit_target(name: str, *, everything: bool, programs: bool) -> None:
     """Bring the table of one target's core and toolchain up to date."""
     target = built_in_target(name)
     table = empty_table(target) if everything else read_table(target)
@@ -230,11 +236,12 @@ def fit_target(name: str, *, everything: bool) -> None:
     used = {helper for entry in table["kernels"].values() for helper in entry.get("helpers", ())}
     table["helpers"] = {name: size for name, size in table["helpers"].items() if name in used}
     known = table["programs"].get(target.build, {}).get("templates")
-    if known != templates_digest(target.build):
-        measure_program(target, table)
     if name not in COUNTED:
         table["fitted"]["machine"] = times.machine()
     write_table(target, table)
+    if programs or known != templates_digest(target.build):
+        measure_program(target, table)
+        write_table(target, table)
 
 
 def main() -> None:
@@ -242,13 +249,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--target", action="append", choices=TARGETS)
     parser.add_argument("--all", action="store_true", help="measure every kernel anew")
+    parser.add_argument("--programs", action="store_true", help="measure programs anew")
     parser.add_argument("--check", action="store_true", help="predicted against measured")
     arguments = parser.parse_args()
     for name in arguments.target or TARGETS:
         if arguments.check:
             check.check(name)
         else:
-            fit_target(name, everything=arguments.all)
+            fit_target(name, everything=arguments.all, programs=arguments.programs)
 
 
 if __name__ == "__main__":

@@ -22,15 +22,14 @@ if TYPE_CHECKING:
 # An exception stacks 26 words with the FPU's, and one more to align (ARMv7-M ARM, B1.5.7).
 _EXCEPTION_FRAME_BYTES = 108
 _WASM_FRAME_BYTES = 2048
+# Structs and the gaps between arrays are in the file byte by byte; the rest is fitted.
+_EXACT = ("field_bytes", "padding")
 _CODE = {
-    "platformio": ("1", "calls", "argument_words", "field_bytes", "padding", "ports"),
-    "cmake": (
-        "1", "calls", "argument_words", "field_bytes", "padding", "ports", "port_text",
-        "name_length",
-    ),
-    "web": ("1", "calls", "argument_words", "field_bytes", "padding", "ports"),
-}  # fmt: skip
-_DATA = ("1", "weight_bytes", "padding", "field_bytes")
+    "platformio": ("1", "calls", "argument_words", "ports"),
+    "cmake": ("1", "calls", "argument_words", "ports", "port_text", "name_length"),
+    "web": ("1", "calls", "argument_words", "ports"),
+}
+_EXACT_DATA = (*_EXACT, "weight_bytes")  # WebAssembly has no other place for constants
 # From reset or _start to the call of the model; what a compiler inlined is not there.
 _WAY = ("Reset_Handler", "start", "_start", "main", "program", "run_stream", "run_bench", "invoke")
 _COUNTER = "counter_measure"
@@ -57,9 +56,9 @@ def fit_program(
     ]
     data = [document["ram_bytes"]["data"] for document in measured]
     entry = {
-        "code": _fit(_CODE[kind], names, code),
+        "code": _fit(_CODE[kind], _EXACT, names, code),
         "helpers": helpers,
-        "data": _fit(_DATA if kind == "web" else ("1",), names, data),
+        "data": _fit(("1",), _EXACT_DATA if kind == "web" else (), names, data),
         "bss": max(document["ram_bytes"]["bss"] for document in measured),
         "instructions": round(float(np.mean([base for _, _, base in built]))),
     }
@@ -85,14 +84,21 @@ def _kernel_bytes(plan: Plan, table: Mapping[str, Any], helpers: Sequence[str]) 
 
 
 def _fit(
-    features: Sequence[str], names: Sequence[Mapping[str, float]], values: Sequence[float]
+    features: Sequence[str],
+    exact: Sequence[str],
+    names: Sequence[Mapping[str, float]],
+    values: Sequence[float],
 ) -> dict[str, float]:
+    """Coefficients of `features`, and 1 for each of `exact`; prints how far the fit is off."""
     matrix = np.array([[1.0 if f == "1" else case[f] for f in features] for case in names])
+    known = np.array([sum(case[f] for f in exact) for case in names])
+    rest = np.array(values, dtype=np.float64) - known
     scales = np.maximum(np.abs(matrix).max(axis=0), 1.0)
-    solution = non_negative(matrix / scales, np.array(values, dtype=np.float64)) / scales
-    return {f: float(f"{x:.5g}") for f, x in zip(features, solution, strict=True) if x > 1e-9} or {
-        "1": 0.0
-    }
+    solution = non_negative(matrix / scales, rest) / scales
+    off = matrix @ solution - rest
+    print(f"    {', '.join(features)}: off by {np.round(off).astype(int).tolist()} B", flush=True)
+    fitted = {f: float(f"{x:.5g}") for f, x in zip(features, solution, strict=True) if x > 1e-9}
+    return (fitted or {"1": 0.0}) | dict.fromkeys(exact, 1.0)
 
 
 def _stack(
