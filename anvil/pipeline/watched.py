@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 from anvil.core.candidate import OWN_METRICS
 from anvil.core.diagnostics import AnvilError
 from anvil.core.digest import digest_of
-from anvil.data import digests_below
 from anvil.pipeline.data import data_digest
 from anvil.pipeline.metric_source import metric_files
 from anvil.pipeline.pinned import FOLDER as PINS_FOLDER
+from anvil.resources import digest_of_resources, read_folder
 
 if TYPE_CHECKING:
     from anvil.pipeline.workspace import Workspace
@@ -35,7 +35,7 @@ def data_key(workspace: Workspace) -> list[Any]:
     Raises AnvilError (exit 2) where the data is not there.
     """
     data = workspace.project.data
-    pins = digests_below(str(workspace.folder / PINS_FOLDER))
+    pins = digest_of_resources(read_folder(workspace.folder / PINS_FOLDER))
     if data is None:
         return [pins]
     sources = _metric_sources(workspace)
