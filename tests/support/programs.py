@@ -26,6 +26,6 @@ def require_program(name: str) -> Path:
 def require_shared_model(file: str) -> Path:
     """The path of a file of ../shared/models, or a skip that is counted."""
     path = SHARED_MODELS / file
-    if not path.is_file():
+    if not path.exists():
         pytest.skip(f"{MISSING}../shared/models")
     return path
