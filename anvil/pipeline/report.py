@@ -10,6 +10,7 @@ from anvil.package.install import replace_file
 from anvil.package.symbols import function_sizes
 from anvil.pipeline.artifacts import read_built
 from anvil.pipeline.build import build
+from anvil.pipeline.clean import REPORT_FILE
 from anvil.pipeline.events import Event, Outcome
 from anvil.report.documents import TargetDocuments
 from anvil.resources import built_in, contents, read_folder
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from anvil.core.target import Target
     from anvil.pipeline.events import Listener, TargetOutcome
     from anvil.pipeline.workspace import Workspace
-
-REPORT_FILE = "report.html"
 
 
 def report(

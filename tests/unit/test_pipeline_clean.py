@@ -11,6 +11,9 @@ import pytest
 from anvil.core.diagnostics import AnvilError, ExitCode
 from anvil.pipeline.clean import clean
 from anvil.pipeline.events import Event
+from anvil.report.page import make_report
+from anvil.resources import built_in, contents, read_folder
+from tests.support import report_documents
 
 
 def _quiet(event: Event) -> None:
@@ -35,6 +38,20 @@ def test_all_or_those_named(tmp_path: Path) -> None:
     assert [t.target for t in outcome.targets] == ["nrf52840", "rpi4"]
     assert outcome.exit_code is ExitCode.DONE
     assert [path.name for path in tmp_path.iterdir()] == [".anvil.lock"]
+
+
+def test_the_report_goes_with_all_targets(tmp_path: Path) -> None:
+    templates = contents(read_folder(built_in("templates")))
+    page = make_report("words", [report_documents.documents("rpi4")], templates)
+    _built(tmp_path, "rpi4")
+    (tmp_path / "report.html").write_bytes(page)
+    clean(tmp_path, ["rpi4"], _quiet)
+    assert (tmp_path / "report.html").is_file()
+    clean(tmp_path, None, _quiet)
+    assert not (tmp_path / "report.html").exists()
+    (tmp_path / "report.html").write_text("<!doctype html>\nsomebody else's")
+    clean(tmp_path, None, _quiet)
+    assert (tmp_path / "report.html").is_file()
 
 
 @pytest.mark.parametrize(
