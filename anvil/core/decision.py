@@ -41,6 +41,7 @@ class Choice:
     variation: str  # how it differs from the usual way to build the candidate; empty for none
     disabled_rewrites: tuple[str, ...]  # sorted
     rewritten: Rewritten
+    n_bands: int  # of rows that the first stage runs in; 1 where it runs whole
     plan: Plan
     prediction: Prediction
     misfits: tuple[Misfit, ...]  # empty where it meets every requirement

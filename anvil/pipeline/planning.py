@@ -71,7 +71,7 @@ class Planning:
         chosen = decision.chosen
         if chosen is None:
             raise self._does_not_fit(decision, material, request)
-        document = plan_document(chosen.plan, request.requirements)
+        document = plan_document(chosen.plan, request.requirements, chosen.prediction)
         document |= decision_sections(decision, [c for c, _ in material.candidates])
         warnings = (*material.warnings, *unchecked(chosen.prediction, request.requirements))
         document["warnings"] = [warning.as_json() for warning in warnings]

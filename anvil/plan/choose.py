@@ -1,9 +1,9 @@
 """The choice: every way to build for one target, ordered, and the best that fits.
 
-A candidate is planned as it is and, where a rewrite buys speed with flash, without that
-rewrite, too. All are predicted and compared with the target's limits. Among those that fit
-the best by the stated order is taken; nothing that fits is worse in every respect than what
-is taken, since each order looks at every quantity in the end.
+A candidate is planned as it is; where a rewrite buys speed with flash, without that rewrite,
+too; and where RAM is the limit, with its first stage in bands of rows. All are predicted and
+compared with the target's limits. Among those that fit the best by the stated order is taken;
+what comes behind in that order is kept with it, and the Pareto front is marked.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from anvil.core.decision import Choice, Criterion, Decision, FailedCandidate
 from anvil.core.diagnostics import AnvilError
 from anvil.core.fit import Misfit
+from anvil.core.plan import MemoryStrategy
 from anvil.plan.costs import load_costs
 from anvil.plan.fit import misfits
 from anvil.plan.make import make_plan
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 
 # A difference of two metrics is not to fail a limit that it equals on paper.
 ROUNDING_ERROR = 1e-9
+_BANDS = (2, 3, 4, 6, 8, 12, 16, 24)
+_RAM = "RAM"  # Misfit.quantity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +136,7 @@ def _choices_of(
     graph: Graph,
     case: _Case,
 ) -> list[Choice]:
-    def planned(disabled: frozenset[str], variation: str) -> Choice:
+    def planned(disabled: frozenset[str], variation: str, bands: int = 1) -> Choice:
         rewritten = _rewritten(material, candidate, graph, disabled)
         plan = make_plan(
             rewritten.graph,
@@ -143,6 +146,7 @@ def _choices_of(
             definitions=material.definitions,
             model_sha256=candidate.sha256,
             candidate=candidate.name,
+            strategy=MemoryStrategy(bands=bands),
         )
         prediction = predict(plan, case.costs)
         return Choice(
@@ -150,6 +154,7 @@ def _choices_of(
             variation=variation,
             disabled_rewrites=tuple(sorted(disabled)),
             rewritten=rewritten,
+            n_bands=bands,
             plan=plan,
             prediction=prediction,
             misfits=_misfits(candidate, plan, prediction, case.requirements),
@@ -161,7 +166,26 @@ def _choices_of(
     return [
         usual,
         *(planned(material.disabled_rewrites | {name}, f"without {name}") for name in dear),
+        *_in_bands(usual, lambda n: planned(material.disabled_rewrites, f"in {n} bands", n)),
     ]
+
+
+def _in_bands(usual: Choice, planned: Callable[[int], Choice]) -> list[Choice]:
+    """Where RAM is the limit: the first stage in bands of rows, recomputing what they share.
+
+    As few bands as RAM asks for, or else the number that needs least.
+    """
+    if not any(misfit.quantity == _RAM for misfit in usual.misfits):
+        return []
+    tried: list[Choice] = []
+    for n_bands in _BANDS:
+        choice = planned(n_bands)
+        if choice.plan.arena_bytes >= min(one.plan.arena_bytes for one in (usual, *tried)):
+            continue  # the stage has no more rows, or the halo costs more than it spares
+        tried.append(choice)
+        if not any(misfit.quantity == _RAM for misfit in choice.misfits):
+            break
+    return tried[-1:]
 
 
 def _rewritten(

@@ -54,6 +54,7 @@ def decision_sections(decision: Decision, candidates: Sequence[Candidate]) -> di
         "accuracy": None if chosen is None else accuracy_document(chosen.candidate.accuracy),
         "fidelity": None if chosen is None else fidelity_document(chosen.candidate.fidelity),
         "disabled_rewrites": [] if chosen is None else list(chosen.disabled_rewrites),
+        "bands": 1 if chosen is None else chosen.n_bands,
         "rewrites": []
         if chosen is None
         else [

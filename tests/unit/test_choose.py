@@ -69,6 +69,7 @@ def choice(
         variation="",
         disabled_rewrites=(),
         rewritten=Rewritten(graph=plan().graph, origins=(), applied=()),
+        n_bands=1,
         plan=plan(),
         prediction=prediction,
         misfits=misfits,
