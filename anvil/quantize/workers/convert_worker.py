@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -85,10 +86,14 @@ def _keras_model(path: Path, kind: str, *, allow_unsafe: bool) -> tuple[Any, Any
         return keras.models.load_model(path, compile=False, safe_mode=not allow_unsafe), keras
     except Exception as error:  # whatever Keras raises, it is about the file
         reason = _reason(error)
-        if "Unknown layer" in reason or "Could not locate" in reason or "not registered" in reason:
+        # Keras puts what it looked for in vain at the end of a long story.
+        unknown = re.search(
+            r"(Unknown layer|Could not locate (class|function)):? *'?([\w.>]{1,80})", str(error)
+        )
+        if unknown:
             raise RefusalError(
                 "model.unsafe",
-                f"it holds a class that Keras does not know: {reason}",
+                f"it holds {unknown[3]!r}, which Keras does not know",
                 "use built-in layers, or convert it to .tflite where its code is",
             ) from error
         raise RefusalError(
