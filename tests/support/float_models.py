@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -56,7 +57,7 @@ def dense_model(sizes: Sequence[int] = (N_INPUTS, 16, 8, 4), seed: int = 0) -> b
         dense_graph(
             [
                 rng.normal(0, (2 / n_in) ** 0.5, (n_out, n_in))
-                for n_in, n_out in zip(sizes, sizes[1:], strict=False)
+                for n_in, n_out in itertools.pairwise(sizes)
             ]
         )
     )
@@ -71,8 +72,7 @@ def uneven_model(seed: int = 0) -> bytes:
     rng = np.random.default_rng(seed)
     sizes = (N_INPUTS, 16, 16, 16, 16, 8)
     layers = [
-        rng.normal(0, (2 / n_in) ** 0.5, (n_out, n_in))
-        for n_in, n_out in zip(sizes, sizes[1:], strict=False)
+        rng.normal(0, (2 / n_in) ** 0.5, (n_out, n_in)) for n_in, n_out in itertools.pairwise(sizes)
     ]
     gains = np.where(np.arange(16) < 8, 1.0, 1e-3)
     layers[2] *= gains[:, np.newaxis]

@@ -85,7 +85,7 @@ def unsafe(folder: Path) -> None:
         model.save(folder / f"lambda.{suffix}")
 
     @keras.saving.register_keras_serializable("mine")
-    class Doubled(layers.Layer):  # type: ignore[misc]  # Keras ships no types
+    class Doubled(keras.layers.Layer):  # type: ignore[misc]  # Keras ships no types
         """A layer that only its author's code knows."""
 
         def call(self, x: Any) -> Any:  # noqa: ANN401
@@ -99,7 +99,9 @@ def unsafe(folder: Path) -> None:
 def unusual(folder: Path) -> None:
     """Models that cannot be built, or cannot be read."""
     layers = keras.layers
-    open_shape = keras.Sequential([keras.Input((None, None, 2), name="picture"), layers.Conv2D(2, 3)])
+    open_shape = keras.Sequential(
+        [keras.Input((None, None, 2), name="picture"), layers.Conv2D(2, 3)]
+    )
     open_shape.save(folder / "dynamic.keras")
     keras.Sequential([keras.Input((5, 3)), layers.LSTM(4), layers.Dense(1)]).save(
         folder / "loop.keras"
@@ -108,12 +110,12 @@ def unusual(folder: Path) -> None:
     good.save_weights(folder / "only.weights.h5")
 
     class Python(tf.Module):  # type: ignore[misc]  # TensorFlow ships no types
-        @tf.function(input_signature=[tf.TensorSpec([None, 4], tf.float32)])
+        @tf.function(input_signature=[tf.TensorSpec([None, 4], tf.float32)])  # type: ignore[untyped-decorator]
         def sine(self, x: Any) -> Any:  # noqa: ANN401
             return tf.ensure_shape(tf.numpy_function(np.sin, [x], tf.float32), (None, 4))
 
     class Open(tf.Module):  # type: ignore[misc]  # TensorFlow ships no types
-        @tf.function(input_signature=[tf.TensorSpec([None, None], tf.float32)])
+        @tf.function(input_signature=[tf.TensorSpec([None, None], tf.float32)])  # type: ignore[untyped-decorator]
         def double(self, x: Any) -> Any:  # noqa: ANN401
             return x * 2.0
 
