@@ -7,18 +7,18 @@ command line forbade, then another target.
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from anvil.core.diagnostics import AnvilError
+from anvil.core.diagnostics import AnvilError, Diagnostic
 from anvil.plan.choose import ROUNDING_ERROR, choose, reconsidered
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from anvil.core.decision import Choice, Decision
-    from anvil.core.diagnostics import Diagnostic
     from anvil.core.fit import Misfit
     from anvil.core.target import Requirements, Target
     from anvil.plan.choose import Material
@@ -146,9 +146,31 @@ def nearest(decision: Decision, found: Sequence[Remedy]) -> tuple[Diagnostic, ..
     diagnostics = [misfit.diagnostic() for misfit in closest.misfits]
     label = f" ({closest.label} comes nearest)" if len(decision.choices) > 1 else ""
     return (
+        *_contradictions(decision),
         *(replace(one, message=one.message + label, hint=None) for one in diagnostics[:-1]),
         replace(diagnostics[-1], message=diagnostics[-1].message + label, hint=hint),
     )
+
+
+def _contradictions(decision: Decision) -> Iterator[Diagnostic]:
+    """Pairs of requirements that choices meet each alone, and none together."""
+    broken = {choice.label: {m.what for m in choice.misfits} for choice in decision.choices}
+    requirements = sorted(
+        {m.what for choice in decision.choices for m in choice.misfits if m.requirement}
+    )
+    for one, other in itertools.combinations(requirements, 2):
+        keep_one = [label for label, whats in broken.items() if one not in whats]
+        keep_other = [label for label, whats in broken.items() if other not in whats]
+        if keep_one and keep_other and not set(keep_one) & set(keep_other):
+            target = decision.choices[0].misfits[0].target
+            yield Diagnostic(
+                code="fit.contradiction",
+                message=(
+                    f"{target}: {one} and {other} contradict each other for this model: "
+                    f"{', '.join(keep_one)} keeps the one, {', '.join(keep_other)} the other, "
+                    "and nothing keeps both"
+                ),
+            )
 
 
 def outcome(choice: Choice) -> str:

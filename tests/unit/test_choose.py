@@ -201,6 +201,21 @@ def test_the_cheapest_way_comes_first_and_three_are_enough() -> None:
     assert found[0].result.label == "float32"
 
 
+def test_requirements_that_contradict_each_other_are_named() -> None:
+    def breaking(one: Choice, what: str) -> Choice:
+        unit = "top1" if what == "max_accuracy_drop" else "B"
+        misfit = Misfit(target="t", what=what, subject="it", value=0.5, limit=0.1, unit=unit)
+        return replace(one, misfits=(misfit,))
+
+    both = ordered((breaking(SMALL, "max_accuracy_drop"), breaking(TRUE, "max_ram")), (), _BALANCED)
+    first, *rest = nearest(both, ())
+    assert first.code == "fit.contradiction"
+    assert "float32 keeps the one, int8 the other" in first.message
+    assert all(one.code != "fit.contradiction" for one in rest)
+    alone = ordered((breaking(SMALL, "max_ram"), breaking(TRUE, "max_ram")), (), _BALANCED)
+    assert [d.code for d in nearest(alone, ())] == ["fit.ram"]
+
+
 def test_another_target_is_proposed_where_the_board_is_too_small() -> None:
     made = material(candidate("int8"))
     board = plan().target

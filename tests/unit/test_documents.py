@@ -73,7 +73,9 @@ def test_the_exit_codes_are_those_of_the_program() -> None:
 
 
 def test_the_operators_are_those_of_the_registry() -> None:
-    sentence = re.search(r"^Operators \(float32, int8, int16x8\): (.*?)\.$", README, re.MULTILINE | re.DOTALL)
+    sentence = re.search(
+        r"^Operators \(float32, int8, int16x8\): (.*?)\.$", README, re.MULTILINE | re.DOTALL
+    )
     assert sentence is not None
     assert re.split(r",\s+", sentence[1]) == sorted(set(DEFINITIONS) - INTERNAL)
 
