@@ -1,12 +1,12 @@
-"""Train the example's model: handwritten digits, 8 x 8 pixels, int8 throughout.
+"""Train the example's model: handwritten digits, 8 x 8 pixels.
 
     python examples/digits/train.py [--out DIR]
 
 Reads scikit-learn's bundled digits (1,797 images of 8 x 8 counts from 0 to 16), splits them
 by class into training, calibration and evaluation, trains a small convolutional network
-with Keras, converts it to a full-integer .tflite and measures it on the evaluation images
-with LiteRT's reference kernels. Writes digits.int8.tflite, calibration.npz and
-evaluation.npz into DIR (this folder unless given) and prints what it measured.
+with Keras and saves it, and besides it an int8 version that TensorFlow made. Writes
+digits.keras, digits.int8.tflite, calibration.npz and evaluation.npz into DIR (this folder
+unless given) and prints what it measured on the evaluation images.
 
 With the packages of requirements/train.txt it writes the committed files again, byte for
 byte, on x86-64: one thread, fixed seeds, deterministic kernels, no timestamps.
@@ -18,8 +18,10 @@ import argparse
 import contextlib
 import hashlib
 import io
+import json
 import os
 import warnings
+import zipfile
 from pathlib import Path
 
 # Read when TensorFlow is imported: oneDNN picks its kernels, and with them the order of
@@ -145,6 +147,43 @@ def convert(model: keras.Model, calibration: Images) -> bytes:
         return bytes(converter.convert())
 
 
+def save(model: keras.Model, path: Path) -> None:
+    """The model without optimizer, as Keras saves it but for what differs between two runs.
+
+    Those are the dates in the archive, and Python's numbers of objects that layers share.
+    """
+    bare = make_model()
+    bare.set_weights(model.get_weights())
+    # Layers are numbered through a process, and this is not its first model.
+    raw = path.with_suffix(".raw.keras")
+    bare.save(raw)
+    with zipfile.ZipFile(raw) as archive:
+        members = {name: archive.read(name) for name in sorted(archive.namelist())}
+    raw.unlink()
+    numbers: dict[int, int] = {}
+
+    def renumbered(value: object) -> object:
+        if isinstance(value, list):
+            return [renumbered(item) for item in value]
+        if not isinstance(value, dict):
+            return value
+        return {
+            key: numbers.setdefault(item, len(numbers))
+            if key == "shared_object_id"
+            else renumbered(item)
+            for key, item in value.items()
+        }
+
+    metadata = json.loads(members["metadata.json"])
+    metadata["date_saved"] = "1980-01-01@00:00:00"
+    members["metadata.json"] = json.dumps(metadata).encode()
+    members["config.json"] = json.dumps(renumbered(json.loads(members["config.json"]))).encode()
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            # Not compressed, and dated as the format's first day.
+            archive.writestr(zipfile.ZipInfo(name), content)
+
+
 def classify(tflite: bytes, images: Images) -> tuple[Labels, float, int]:
     """The int8 model's answers by LiteRT's reference kernels, and its input's quantization."""
     interpreter = Interpreter(
@@ -190,11 +229,12 @@ def main() -> None:
     print(f"int8 top-1 (reference kernels): {np.mean(answers == labels[evaluation]):.4f}")
     print(f"input scale 1/{1 / scale:.3f}, zero point {zero_point}")
 
+    save(model, out / "digits.keras")
     (out / "digits.int8.tflite").write_bytes(tflite)
     for name in ("calibration", "evaluation"):
         # Not compressed: zlib's output differs between its versions.
         np.savez(out / f"{name}.npz", x=images[parts[name]], y=labels[parts[name]])
-    for name in ("digits.int8.tflite", "calibration.npz", "evaluation.npz"):
+    for name in ("digits.keras", "digits.int8.tflite", "calibration.npz", "evaluation.npz"):
         content = (out / name).read_bytes()
         print(f"{name}: {len(content)} bytes, sha256 {hashlib.sha256(content).hexdigest()}")
 
