@@ -4,9 +4,9 @@
 
 Reads scikit-learn's bundled digits (1,797 images of 8 x 8 counts from 0 to 16), splits them
 by class into training, calibration and evaluation, trains a small convolutional network
-with Keras and saves it, and besides it an int8 version that TensorFlow made. Writes
-digits.keras, digits.int8.tflite, calibration.npz and evaluation.npz into DIR (this folder
-unless given) and prints what it measured on the evaluation images.
+with Keras and saves it. Writes digits.keras, calibration.npz and evaluation.npz into DIR (this
+folder unless given) and prints what it measured on the evaluation images. `anvil plan --pin`
+then makes quantized/ anew.
 
 With the packages of requirements/train.txt it writes the committed files again, byte for
 byte, on x86-64: one thread, fixed seeds, deterministic kernels, no timestamps.
@@ -15,12 +15,9 @@ byte, on x86-64: one thread, fixed seeds, deterministic kernels, no timestamps.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import hashlib
-import io
 import json
 import os
-import warnings
 import zipfile
 from pathlib import Path
 
@@ -34,7 +31,6 @@ import keras
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
-from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from sklearn.datasets import load_digits
 
 SEED = 20
@@ -129,24 +125,6 @@ def train(model: keras.Model, images: Images, labels: Labels, rng: np.random.Gen
             print(f"epoch {epoch + 1}: loss {history.history['loss'][0]:.4f}", flush=True)
 
 
-def convert(model: keras.Model, calibration: Images) -> bytes:
-    """The .tflite file: int8 weights, activations, input and output."""
-    # The batch is 1 in the file, whatever it was in training.
-    single = make_model(batch=1)
-    single.set_weights(model.get_weights())
-    converter = tf.lite.TFLiteConverter.from_keras_model(single)
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.representative_dataset = lambda: ([image[np.newaxis]] for image in calibration)
-    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-    converter.inference_input_type = tf.int8
-    converter.inference_output_type = tf.int8
-    # Keras lists the exported function on stdout, and LiteRT warns about statistics that
-    # full-integer conversion has from the representative data.
-    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)
-        return bytes(converter.convert())
-
-
 def save(model: keras.Model, path: Path) -> None:
     """The model without optimizer, as Keras saves it but for what differs between two runs.
 
@@ -184,23 +162,6 @@ def save(model: keras.Model, path: Path) -> None:
             archive.writestr(zipfile.ZipInfo(name), content)
 
 
-def classify(tflite: bytes, images: Images) -> tuple[Labels, float, int]:
-    """The int8 model's answers by LiteRT's reference kernels, and its input's quantization."""
-    interpreter = Interpreter(
-        model_content=tflite, experimental_op_resolver_type=OpResolverType.BUILTIN_REF
-    )
-    interpreter.allocate_tensors()
-    (port,), (answer,) = interpreter.get_input_details(), interpreter.get_output_details()
-    scale, zero_point = port["quantization"]
-    quantized = np.clip(np.round(images / scale) + zero_point, -128, 127).astype(np.int8)
-    answers = []
-    for image in quantized:
-        interpreter.set_tensor(port["index"], image[np.newaxis])
-        interpreter.invoke()
-        answers.append(int(np.argmax(interpreter.get_tensor(answer["index"]))))
-    return np.array(answers, np.int64), float(scale), int(zero_point)
-
-
 def main() -> None:
     """Train, convert, measure, write."""
     parser = argparse.ArgumentParser(description=str(__doc__).partition("\n")[0])
@@ -218,23 +179,18 @@ def main() -> None:
     parts = split(labels, rng)
     model = make_model()
     train(model, images[parts["training"]], labels[parts["training"]], rng)
-    tflite = convert(model, images[parts["calibration"]])
 
     evaluation = parts["evaluation"]
     float_answers = np.argmax(model.predict(images[evaluation], verbose=0), axis=1)
-    answers, scale, zero_point = classify(tflite, images[evaluation])
     print(f"images: {', '.join(f'{len(indices)} {name}' for name, indices in parts.items())}")
     print(f"parameters: {model.count_params()}")
     print(f"float32 top-1: {np.mean(float_answers == labels[evaluation]):.4f}")
-    print(f"int8 top-1 (reference kernels): {np.mean(answers == labels[evaluation]):.4f}")
-    print(f"input scale 1/{1 / scale:.3f}, zero point {zero_point}")
 
     save(model, out / "digits.keras")
-    (out / "digits.int8.tflite").write_bytes(tflite)
     for name in ("calibration", "evaluation"):
         # Not compressed: zlib's output differs between its versions.
         np.savez(out / f"{name}.npz", x=images[parts[name]], y=labels[parts[name]])
-    for name in ("digits.keras", "digits.int8.tflite", "calibration.npz", "evaluation.npz"):
+    for name in ("digits.keras", "calibration.npz", "evaluation.npz"):
         content = (out / name).read_bytes()
         print(f"{name}: {len(content)} bytes, sha256 {hashlib.sha256(content).hexdigest()}")
 

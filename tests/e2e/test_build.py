@@ -16,7 +16,7 @@ import pytest
 from tests.support.cli import anvil, command, write_project
 from tests.support.programs import ROOT
 
-_EXAMPLE_MODEL = ROOT / "examples" / "digits" / "digits.int8.tflite"
+_EXAMPLE_MODEL = ROOT / "quantized" / "int8.tflite"
 _LINUX = "{linux-x86_64: {}}"
 
 

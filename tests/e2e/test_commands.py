@@ -18,7 +18,7 @@ from anvil.cache.store import Store
 from tests.support.cli import anvil, command, forget_costs, write_project
 from tests.support.programs import ROOT
 
-_EXAMPLE_MODEL = ROOT / "examples" / "digits" / "digits.int8.tflite"
+_EXAMPLE_MODEL = ROOT / "quantized" / "int8.tflite"
 _LINUX = "{linux-x86_64: {}}"
 
 

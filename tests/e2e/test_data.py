@@ -29,7 +29,7 @@ def broken(outputs, labels):
 def project(tmp_path: Path) -> Path:
     folder = tmp_path / "p"
     folder.mkdir()
-    shutil.copy(DIGITS / "digits.int8.tflite", folder)
+    shutil.copy(ROOT / "quantized" / "int8.tflite", folder / "digits.int8.tflite")
     with np.load(DIGITS / "evaluation.npz") as data:
         np.savez(folder / "whole.npz", x=data["x"][:40], y=data["y"][:40])
         np.savez(folder / "short.npz", x=data["x"][:40], y=data["y"][:39])

@@ -17,7 +17,7 @@ from tests.support.cli import anvil
 from tests.support.programs import ROOT, require_program
 
 FOLDER = ROOT / "examples" / "digits"
-MODEL = (FOLDER / "digits.int8.tflite").read_bytes()
+MODEL = (ROOT / "quantized" / "int8.tflite").read_bytes()
 
 
 def test_the_model_reads_nearly_every_evaluation_image() -> None:
@@ -46,7 +46,7 @@ def test_the_data_is_as_described(name: str, n_images: int) -> None:
 
 
 def test_the_graph_is_as_described() -> None:
-    graph = import_tflite(MODEL, file="digits.int8.tflite", definitions=DEFINITIONS)
+    graph = import_tflite(MODEL, file="int8.tflite", definitions=DEFINITIONS)
     (image,) = (graph.tensors[index] for index in graph.inputs)
     (scores,) = (graph.tensors[index] for index in graph.outputs)
     assert (image.shape, image.dtype.value, scores.shape) == ((1, 8, 8, 1), "int8", (1, 10))

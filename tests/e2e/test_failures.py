@@ -15,7 +15,7 @@ from tests.support.cli import Ended, anvil, write_project
 from tests.support.failing_models import failing_models
 from tests.support.programs import ROOT
 
-_EXAMPLE_MODEL = ROOT / "examples" / "digits" / "digits.int8.tflite"
+_EXAMPLE_MODEL = ROOT / "quantized" / "int8.tflite"
 _LINUX = "{linux-x86_64: {}}"
 
 

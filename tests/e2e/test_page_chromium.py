@@ -103,7 +103,7 @@ def _reference_digits(images: np.ndarray[Any, np.dtype[np.int8]]) -> list[int]:
     from ai_edge_litert.interpreter import Interpreter, OpResolverType  # noqa: PLC0415  heavy
 
     interpreter = Interpreter(
-        model_path=str(ROOT / "examples" / "digits" / "digits.int8.tflite"),
+        model_path=str(ROOT / "quantized" / "int8.tflite"),
         experimental_op_resolver_type=OpResolverType.BUILTIN_REF,
     )
     interpreter.allocate_tensors()

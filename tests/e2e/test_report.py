@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from anvil.report.documents import TargetDocuments
 
-_MODEL = ROOT / "examples" / "digits" / "digits.int8.tflite"
+_MODEL = ROOT / "quantized" / "int8.tflite"
 _WAIT_S = 30
 _DARK, _BRIGHT = 60, 200  # of 255
 

@@ -50,7 +50,7 @@ def images() -> Array:
 @pytest.fixture(scope="session")
 def answers(images: Array) -> Array:
     """What the reference answers to each image, (20, 10)."""
-    model = (_DIGITS / "digits.int8.tflite").read_bytes()
+    model = (ROOT / "quantized" / "int8.tflite").read_bytes()
     return np.concatenate([run_reference(model, [image[None]])[0] for image in images])
 
 

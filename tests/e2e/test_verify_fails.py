@@ -14,7 +14,7 @@ from tests.support.networks import Network, convolution_attributes
 from tests.support.programs import ROOT, require_program
 from tests.support.tflite_builder import tflite_bytes
 
-_EXAMPLE_MODEL = ROOT / "examples" / "digits" / "digits.int8.tflite"
+_EXAMPLE_MODEL = ROOT / "quantized" / "int8.tflite"
 _KERNEL = "depthwise_conv_2d/depthwise_conv_2d_int8_direct__scalar.c"
 _EMULATORS = {
     "nrf52840": "qemu-system-arm",

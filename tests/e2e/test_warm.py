@@ -15,7 +15,7 @@ from anvil import warm
 from tests.support.cli import anvil, forget_costs, write_project
 from tests.support.programs import ROOT
 
-_EXAMPLE_MODEL = ROOT / "examples" / "digits" / "digits.int8.tflite"
+_EXAMPLE_MODEL = ROOT / "quantized" / "int8.tflite"
 _TARGET = "linux-x86_64"
 
 

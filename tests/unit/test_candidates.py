@@ -329,7 +329,7 @@ def test_damaged_pins_are_an_error(tmp_path: Path, damage: str, word: str) -> No
 
 
 def test_a_quantized_model_has_nothing_to_pin(tmp_path: Path) -> None:
-    content = (ROOT / "examples/digits/digits.int8.tflite").read_bytes()
+    content = (ROOT / "quantized/int8.tflite").read_bytes()
     project = _workspace(tmp_path, content, n_samples=0)
     with pytest.raises(AnvilError) as caught:
         pin(project, candidate_models(project, _deaf))

@@ -67,7 +67,7 @@ def images(n: int) -> list[bytes]:
 def check_digits(chip: Chip, n: int = 2) -> None:
     """Greets the chip, and compares what it makes of `n` images with LiteRT."""
     inputs = images(n)
-    model = (DIGITS / "digits.int8.tflite").read_bytes()
+    model = (ROOT / "quantized" / "int8.tflite").read_bytes()
     expected = decode(litert_worker.run(model, b"".join(inputs), layers=False)).values
     dialogue = protocol.Dialogue("nrf52840", chip)
     info = dialogue.hello()
