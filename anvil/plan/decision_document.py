@@ -97,12 +97,14 @@ def sentences(decision: Decision) -> list[str]:
         )
     if chosen is not None:
         lines += _of_quality(chosen)
+    behind = [choice.label for choice in fitting if choice is not chosen]
+    if behind:
+        verbs = ("fits", "comes") if len(behind) == 1 else ("fit", "come")
+        lines.append(f"{', '.join(behind)} {verbs[0]}, too, and {verbs[1]} behind in that order.")
     for choice in decision.choices:
         if not choice.fits:
             reasons = "; ".join(misfit.diagnostic().message for misfit in choice.misfits)
             lines.append(f"{choice.label} is rejected: {reasons}.")
-        elif choice is not chosen:
-            lines.append(f"{choice.label} fits, and stands behind in that order.")
     lines += [f"{one.name} is not there: {_reason(one)}" for one in decision.failed]
     return lines
 
