@@ -95,7 +95,12 @@ class Planning:
 
         self._listener(Event(target=request.target.name, step="looking for what would fit"))
         found = remedies(
-            decision, material, request.target, request.requirements, self._other_targets(request)
+            decision,
+            material,
+            request.target,
+            request.requirements,
+            self._other_targets(request),
+            unrestricted=self._unrestricted() if request.candidates else None,
         )
         return AnvilError(*nearest(decision, found), exit_code=ExitCode.DOES_NOT_FIT)
 
@@ -110,6 +115,18 @@ class Planning:
             (target for target in targets if target.name != own.name),
             key=lambda target: (target.build != own.build, target.name),
         )
+
+    def _unrestricted(self) -> Material | None:
+        """The material with every candidate, whatever anvil.yaml allows; None without one."""
+        from dataclasses import replace
+
+        project = self._workspace.project
+        free = tuple(replace(request, candidates=()) for request in project.targets)
+        workspace = replace(self._workspace, project=replace(project, targets=free))
+        try:
+            return make_material(workspace, self._sources, self._listener)
+        except AnvilError:
+            return None
 
     # What the choice is made from.
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 N_REMEDIES = 3
 _UNDOING = 0.01  # giving a rewrite back costs nobody anything
+_ALLOWING = 0.02  # nor does a candidate more
 _OTHER_TARGET = 100.0  # another board is the dearest way
 
 
@@ -43,12 +44,18 @@ def remedies(
     target: Target,
     requirements: Requirements,
     other_targets: Sequence[Target],
+    *,
+    unrestricted: Material | None = None,
 ) -> tuple[Remedy, ...]:
-    """At most three ways, cheapest first; every one was planned and fits."""
+    """At most three ways, cheapest first; every one was planned and fits.
+
+    unrestricted: with the candidates that anvil.yaml does not allow; None where it allows all.
+    """
     found = sorted(
         [
             *_relaxed(decision, requirements),
             *_undone(decision, material, target, requirements),
+            *_allowed(decision, unrestricted, target, requirements),
         ],
         key=lambda remedy: (remedy.cost, remedy.change),
     )[:N_REMEDIES]
@@ -106,6 +113,17 @@ def _undone(
         chosen = _attempt(freed, target, requirements, decision)
         if chosen is not None:
             yield Remedy(cost=_UNDOING, change=f"leave --no-rewrite {name} out", result=chosen)
+
+
+def _allowed(
+    decision: Decision, unrestricted: Material | None, target: Target, requirements: Requirements
+) -> Iterator[Remedy]:
+    if unrestricted is None:
+        return
+    chosen = _attempt(unrestricted, target, requirements, decision)
+    if chosen is not None:
+        change = f"add {chosen.candidate.name} to candidates"
+        yield Remedy(cost=_ALLOWING, change=change, result=chosen)
 
 
 def _elsewhere(
