@@ -10,6 +10,8 @@ AUC = "auc"
 AUC_RECONSTRUCTION = "auc:reconstruction"
 MSE = "mse"
 OWN_METRICS = (TOP1, AUC, AUC_RECONSTRUCTION, MSE)
+# A difference of two metrics is not to fail a limit that it equals on paper.
+ROUNDING_ERROR = 1e-9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +32,10 @@ class Accuracy:
             return None
         lost = self.reference - self.value
         return lost if self.higher_is_better else -lost
+
+    def loses_more_than(self, limit: float) -> bool:
+        """Whether the drop is known and exceeds `limit`, a `max_accuracy_drop`."""
+        return self.drop is not None and self.drop > limit + ROUNDING_ERROR
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -62,6 +62,10 @@ class Choice:
         return not self.misfits
 
 
+# What may be otherwise the next time: an action crashed, was killed, or ran out of time.
+PASSING_CODES = frozenset({"quantize.crashed", "quantize.failed", "accuracy.unfinished"})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailedCandidate:
     """A candidate that could not be made, measured or planned."""

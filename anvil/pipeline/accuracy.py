@@ -2,7 +2,7 @@
 
     found = measure(workspace, candidates, float_model=content, listener=listener)
     found.candidates    those that could be measured, accuracy or fidelity filled in
-    found.failures      (name, why) of the others
+    found.failures      the others, each with why
 
 [meter.py](meter.py) measures one model; this says what several mean together.
 """
@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from anvil.core.decision import FailedCandidate
 from anvil.core.diagnostics import AnvilError, Diagnostic, Severity
 from anvil.pipeline.meter import Meter, is_of_model
 
@@ -28,7 +29,7 @@ class MeasuredCandidates:
     """What `measure` found."""
 
     candidates: tuple[Candidate, ...]
-    failures: tuple[tuple[str, tuple[Diagnostic, ...]], ...]  # by candidate's name
+    failures: tuple[FailedCandidate, ...]
     diagnostics: tuple[Diagnostic, ...]  # warnings about all of it
 
 
@@ -127,7 +128,7 @@ def _collected(found: _Found, diagnostics: Sequence[Diagnostic]) -> MeasuredCand
     return MeasuredCandidates(
         candidates=tuple(one for _, one in found if not isinstance(one, AnvilError)),
         failures=tuple(
-            (candidate.name, error.diagnostics)
+            FailedCandidate(name=candidate.name, diagnostics=error.diagnostics)
             for candidate, error in found
             if isinstance(error, AnvilError)
         ),

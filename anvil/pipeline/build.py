@@ -42,7 +42,8 @@ RECIPES: dict[str, Callable[..., Recipe]] = {
     "cmake": cmake.recipe,
     "web": web.recipe,
 }
-_LIBRARIES = ("jinja2", "numpy", "pyyaml", "simpleeval")
+# Those that could change what a plan holds: pillow decodes data, ortools places tensors.
+_LIBRARIES = ("ai-edge-litert", "jinja2", "numpy", "ortools", "pillow", "pyyaml", "simpleeval")
 _MEASURED = "measured.json"
 
 
@@ -53,6 +54,7 @@ class Sources:
     kernels: dict[str, Resource]
     templates: dict[str, Resource]
     profiles: dict[str, Resource]
+    data: list[Any]  # what `data_key` gave
     digest: str
 
 
@@ -66,10 +68,12 @@ def read_sources(workspace: Workspace) -> Sources:
     kernels = read_folder(workspace.folder / "kernels", built_in("kernels"))
     templates = read_folder(built_in("templates"))
     profiles = read_folder(workspace.folder / "targets", built_in("targets"))
+    data = data_key(workspace)
     return Sources(
         kernels=kernels,
         templates=templates,
         profiles=profiles,
+        data=data,
         digest=key_of(
             [
                 code_digest(),
@@ -77,7 +81,7 @@ def read_sources(workspace: Workspace) -> Sources:
                 digest_of_resources(templates),
                 # Profiles are in a target's digest; the cost tables beside them decide, too.
                 digest_of_resources({k: v for k, v in profiles.items() if k.startswith("costs/")}),
-                data_key(workspace),
+                data,
                 sys.version,
                 [installed_version(library) for library in _LIBRARIES],
             ]
@@ -103,6 +107,7 @@ class _TargetBuild:
         self.listener = listener
         self.target = request.target
         self.folder = workspace.target_folder(request.target.name)
+        self._planned: Tree | None = None  # by this command, also where it is not to be kept
 
     def tell(self, step: str) -> None:
         self.listener(Event(target=self.target.name, step=step))
@@ -120,6 +125,8 @@ class _TargetBuild:
                 "order": self.workspace.order,
                 "disabled_rewrites": sorted(self.workspace.options.disabled_rewrites),
                 "candidates": self.request.candidates,
+                # An unsafe model is not to pass because another command once allowed it.
+                "allow_unsafe": self.workspace.options.allow_unsafe_model,
                 "target": self.target.digest,
                 "requirements": [
                     requirements.max_accuracy_drop,
@@ -199,26 +206,41 @@ class _TargetBuild:
         rendered = known(key, store)
         if rendered is None:
             self.tell("planning")
-            files = self.planner(self.request)
-            rendered = store.put_tree(files, frozenset())
-            write_result(store, key, rendered)
+            rendered = store.put_tree(self.planner(self.request), frozenset())
+            self._keep_planned(key, rendered)
         return rendered
+
+    def _keep_planned(self, key: str, planned: Tree) -> None:
+        """Raises AnvilError (exit 2) where the key tells of other data than was read."""
+        self._planned = planned
+        if data_key(self.workspace) != self.sources.data:
+            raise AnvilError(
+                Diagnostic(
+                    code="data.changing",
+                    message="the data, the metric or quantized/ changed while the command read it",
+                    file=self.workspace.project.file,
+                    hint="run the command again when nothing writes there",
+                )
+            )
+        if self.planner.is_lasting(self.request):
+            write_result(self.workspace.store, key, planned)
 
     def plan(self) -> dict[str, Any]:
         """The contents of plan.json. Raises AnvilError, or VanishedError to begin again."""
         store = self.workspace.store
         key = key_of(["plan only", self._render_key()])
-        planned = known(self._render_key(), store) or known(key, store)
+        planned = self._planned or known(self._render_key(), store) or known(key, store)
         if planned is None:
             self.tell("planning")
             planned = store.put_tree(self.planner.plan_only(self.request), frozenset())
-            write_result(store, key, planned)
+            self._keep_planned(key, planned)
         return self._plan_of(planned)
 
     def _plan_of(self, rendered: Tree) -> dict[str, Any]:
         node = next(node for node in rendered.files if node.path == PLAN_FILE)
         content = self.workspace.store.get(node.digest)
         if content is None:
+            self._planned = None
             raise VanishedError
         document: dict[str, Any] = json.loads(content)
         return document

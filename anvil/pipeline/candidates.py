@@ -17,13 +17,15 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from anvil.build.perform import healing, known, perform_files
+from anvil.build.tools import installed_version
 from anvil.cache.results import write_result
 from anvil.cache.store import VanishedError
 from anvil.core.action import ActionError
 from anvil.core.candidate import Candidate
+from anvil.core.decision import FailedCandidate
 from anvil.core.diagnostics import AnvilError, Diagnostic, Severity
 from anvil.core.digest import canonical_json, digest_of, key_of
-from anvil.pipeline.data import data_digest, read_dataset
+from anvil.pipeline.data import changing, data_digest, read_dataset
 from anvil.pipeline.events import Event
 from anvil.pipeline.pinned import FOLDER, read_pins, write_pins
 from anvil.pipeline.source import SourceModel, source_model
@@ -40,14 +42,6 @@ if TYPE_CHECKING:
 _FLOAT32 = "float32"
 _INT8 = "int8"
 _CANDIDATE, _N_SAMPLES = "candidate.bin", "n_samples.json"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FailedCandidate:
-    """A candidate that could not be made, and why."""
-
-    name: str
-    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,8 +214,7 @@ class _Maker:
             )
             said = replace(diagnostic or error.diagnostics[0], severity=Severity.WARNING)
             self._warnings[name] = said
-            reason = said.message.partition("cannot be made: ")[2] or said.message
-            self.failures.append(FailedCandidate(name=name, reason=reason))
+            self.failures.append(FailedCandidate(name=name, diagnostics=(said,)))
             return None
         finally:
             self.listener(Event(target="", step=""))
@@ -245,8 +238,11 @@ class _Maker:
                 None if int8 is None else digest_of(int8).sha256,
                 worker.as_json(),
                 candidates.LITERT_VERSION,
-                [data_digest(self.workspace, "calibration"), self._ranges] if calibrated else None,
-                code_digest() if calibrated else None,  # it reads the data
+                [self._calibration, self._ranges] if calibrated else None,
+                # What reads the data.
+                [code_digest(), *map(installed_version, ("numpy", "pillow"))]
+                if calibrated
+                else None,
             ]
         )
         tree = known(key, store)
@@ -271,6 +267,11 @@ class _Maker:
         return kept[_CANDIDATE], int(json.loads(kept[_N_SAMPLES]))
 
     @functools.cached_property
+    def _calibration(self) -> str | None:
+        """The data's digest, as keys have it from the beginning to the end."""
+        return data_digest(self.workspace, "calibration")
+
+    @functools.cached_property
     def _ranges(self) -> list[list[float] | None]:
         return [None if limits is None else list(limits) for limits in self.source.input_ranges]
 
@@ -282,6 +283,8 @@ class _Maker:
 
         ports = self.source.inputs
         dataset = read_dataset(self.workspace, "calibration", ports)
+        if dataset is not None and dataset.sha256 != self._calibration:
+            raise changing(self.workspace, "calibration")
         if dataset is None:
             dataset = random_dataset(ports, N_RANDOM_SAMPLES, self.source.input_ranges)
         return encode_samples(dataset.inputs, ports), dataset.n_samples

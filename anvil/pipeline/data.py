@@ -68,15 +68,20 @@ def read_dataset(workspace: Workspace, role: Role, ports: Sequence[Tensor]) -> D
     )
     dataset = read_data(request, ports)
     if _listing(workspace, role, path) != listing:
-        raise AnvilError(
-            Diagnostic(
-                code="data.changing",
-                message="it changed while it was read",
-                file=path,
-                hint="run the command again when nothing writes there",
-            )
-        )
+        raise changing(workspace, role)
     return dataset
+
+
+def changing(workspace: Workspace, role: Role) -> AnvilError:
+    """What is said of data that is another than when the command began (exit 2)."""
+    return AnvilError(
+        Diagnostic(
+            code="data.changing",
+            message="it changed while it was read",
+            file=_path(workspace, role),
+            hint="run the command again when nothing writes there",
+        )
+    )
 
 
 def _path(workspace: Workspace, role: Role) -> str | None:

@@ -19,7 +19,7 @@ from anvil.cache.results import read_result, write_result
 from anvil.core.candidate import Accuracy, Fidelity
 from anvil.core.diagnostics import AnvilError, Diagnostic, ExitCode
 from anvil.core.digest import canonical_json, digest_of, key_of
-from anvil.pipeline.data import data_digest, read_dataset
+from anvil.pipeline.data import changing, data_digest, read_dataset
 from anvil.pipeline.events import Event
 from anvil.resources import code_digest
 
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 CALIBRATION, RANDOM = "calibration", "random"  # Fidelity.inputs
 OF_MODEL = "accuracy.failed"  # the code of what is wrong with one model, not with the data
+UNFINISHED = "accuracy.unfinished"  # likewise, and it may go well the next time
 # An action each: few enough to end in time with slow kernels, and progress can be told.
 _BLOCK_SAMPLES = 256
 _FILE = "measured.json"
@@ -44,7 +45,7 @@ _CRASH = re.compile(r"LiteRT crashed \((\w+)\)")
 
 def is_of_model(error: AnvilError) -> bool:
     """Whether a failure of `Meter` says something of that one model only."""
-    return all(diagnostic.code == OF_MODEL for diagnostic in error.diagnostics)
+    return all(diagnostic.code in {OF_MODEL, UNFINISHED} for diagnostic in error.diagnostics)
 
 
 class Meter:
@@ -68,7 +69,7 @@ class Meter:
         self._quantized = [c.content for c in candidates if c.name == "int8"]
         self._listener = listener
         self._reading = threading.Lock()  # several candidates may be measured at a time
-        self._versions = [installed_version(name) for name in ("ai-edge-litert", "numpy")]
+        self._versions = [installed_version(name) for name in ("ai-edge-litert", "numpy", "pillow")]
 
     def accuracy(self, name: str, content: bytes) -> Accuracy:
         """A model's metric on the evaluation data, its `reference` left open.
@@ -82,7 +83,7 @@ class Meter:
         key = self._key(
             "accuracy",
             content,
-            data_digest(self.workspace, "evaluation"),
+            self._evaluation_digest,
             data.metric,
             data.higher_is_better,
             {path: digest_of(source).sha256 for path, source in self._metric_files.items()},
@@ -106,7 +107,7 @@ class Meter:
         float_model = self._float_model
         assert float_model is not None
         inputs = CALIBRATION if self.has_calibration else RANDOM
-        digest = data_digest(self.workspace, "calibration")
+        digest = self._calibration_digest
         ranges = [] if self.has_calibration else [digest_of(c).sha256 for c in self._quantized]
         key = self._key("fidelity", content, digest_of(float_model).sha256, digest, ranges)
         row = self._kept(key, lambda: self._measure_fidelity(name, content, float_model))
@@ -120,6 +121,14 @@ class Meter:
 
     def _key(self, step: str, content: bytes, *more: Any) -> str:  # noqa: ANN401  JSON values
         return key_of([step, self._code, self._versions, digest_of(content).sha256, *more])
+
+    @functools.cached_property
+    def _evaluation_digest(self) -> str | None:
+        return data_digest(self.workspace, "evaluation")
+
+    @functools.cached_property
+    def _calibration_digest(self) -> str | None:
+        return data_digest(self.workspace, "calibration")
 
     @functools.cached_property
     def _code(self) -> str:
@@ -169,8 +178,11 @@ class Meter:
 
     def _read(self, role: Role) -> Dataset:
         self._listener(Event(target="", step=f"reading {role} data"))
+        keyed = self._evaluation_digest if role == "evaluation" else self._calibration_digest
         dataset = read_dataset(self.workspace, role, self._ports)
         assert dataset is not None
+        if dataset.sha256 != keyed:
+            raise changing(self.workspace, role)
         return dataset
 
     def _measure_accuracy(self, name: str, content: bytes, metric: str) -> dict[str, Any]:
@@ -345,6 +357,9 @@ def _explained(error: AnvilError, name: str) -> AnvilError:
     reason = log.splitlines()[-1]
     hint = None
     crash = _CRASH.search(reason)
+    # Whoever is out of memory is killed; and a worker that ends by itself says why below.
+    if "\n" not in log or (crash is not None and crash[1] == "SIGKILL"):
+        return _model_error(name, reason, "run the command again", code=UNFINISHED)
     if crash is not None:
         reason = f"LiteRT's reference kernels crashed on the evaluation data, {crash[1]}"
         hint = (
@@ -354,8 +369,8 @@ def _explained(error: AnvilError, name: str) -> AnvilError:
     return _model_error(name, reason, hint)
 
 
-def _model_error(name: str, reason: str, hint: str | None) -> AnvilError:
+def _model_error(name: str, reason: str, hint: str | None, code: str = OF_MODEL) -> AnvilError:
     return AnvilError(
-        Diagnostic(code=OF_MODEL, message=f"{name} cannot be measured: {reason}", hint=hint),
+        Diagnostic(code=code, message=f"{name} cannot be measured: {reason}", hint=hint),
         exit_code=ExitCode.FAILED,
     )

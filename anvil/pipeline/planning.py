@@ -1,18 +1,20 @@
 """Stages 2 to 5 for the targets of one command: candidates, the choice, the rendered project.
 
-What does not depend on a target is done once: the model's candidates with their accuracy,
-their graphs, and the rewritten graphs.
+What a target is made from depends on nothing that another target asks for, so that the same
+request gives the same files in any company. What two have in common is done once: candidates
+and their accuracy, graphs, and rewritten graphs.
 """
 
 from __future__ import annotations
 
 import json
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from anvil.core.candidate import Candidate
-from anvil.core.decision import Criterion, FailedCandidate
-from anvil.core.diagnostics import AnvilError, Diagnostic, ExitCode
+from anvil.core.decision import PASSING_CODES, Criterion, FailedCandidate
+from anvil.core.diagnostics import AnvilError, Diagnostic, ExitCode, Severity
 from anvil.core.target import Requirements
 from anvil.pipeline.events import Event
 from anvil.resources import contents
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from anvil.core.decision import Choice, Decision
     from anvil.core.graph import Graph
     from anvil.core.plan import Plan
+    from anvil.core.rewrite import Rewritten
     from anvil.core.target import Target, TargetRequest
     from anvil.pipeline.build import Sources
     from anvil.pipeline.events import Listener
@@ -45,7 +48,9 @@ class Planning:
         self._sources = sources
         self._listener = listener
         self._lock = threading.Lock()
-        self._material: Material | AnvilError | None = None
+        # By what the candidates of a request depend on.
+        self._materials: dict[tuple[tuple[str, ...], float | None], Material | AnvilError] = {}
+        self._rewritten: dict[tuple[str, frozenset[str]], Rewritten] = {}
 
     def __call__(self, request: TargetRequest) -> dict[str, bytes]:
         """Every file by path. Raises AnvilError; exit 3 where nothing fits."""
@@ -60,6 +65,13 @@ class Planning:
         """`plan.json` and `model.tflite`, without the project. Raises as above."""
         with self._lock:
             return self._planned(request)[1]
+
+    def is_lasting(self, request: TargetRequest) -> bool:
+        """Whether what was planned may be kept: no candidate failed for a passing reason."""
+        with self._lock:
+            material = self._material_of(request)
+        said = (*material.warnings, *(d for one in material.failed for d in one.diagnostics))
+        return not any(diagnostic.code in PASSING_CODES for diagnostic in said)
 
     def _planned(self, request: TargetRequest) -> tuple[Choice, dict[str, bytes]]:
         from anvil.plan.decision_document import decision_sections
@@ -84,7 +96,7 @@ class Planning:
 
         needs_accuracy = request.requirements.max_accuracy_drop is not None
         if needs_accuracy and not any(_has_drop(one) for one, _ in material.candidates):
-            raise AnvilError(_no_drop(self._workspace.model.file))
+            raise _no_drop(self._workspace.model.file, material.warnings)
         order = tuple(Criterion(name) for name in self._workspace.order)
         return choose(material, request.target, request.requirements, order)
 
@@ -132,9 +144,7 @@ class Planning:
 
     def _restricted(self, request: TargetRequest) -> Material:
         """The material with the target's candidates alone."""
-        from dataclasses import replace
-
-        material = self._all()
+        material = self._material_of(request)
         if not request.candidates:
             return material
         allowed = tuple(
@@ -156,42 +166,57 @@ class Planning:
             )
         return replace(material, candidates=allowed)
 
-    def _all(self) -> Material:
-        if self._material is None:
+    def _material_of(self, request: TargetRequest) -> Material:
+        key = (request.candidates, request.requirements.max_accuracy_drop)
+        if key not in self._materials:
             try:
-                self._material = make_material(self._workspace, self._sources, self._listener)
+                made = make_material(self._workspace, self._sources, request, self._listener)
+                self._materials[key] = replace(made, rewritten=self._rewritten)
             except AnvilError as error:
-                self._material = error
-        if isinstance(self._material, AnvilError):
-            raise self._material
-        return self._material
+                self._materials[key] = error
+        material = self._materials[key]
+        if isinstance(material, AnvilError):
+            raise material
+        return material
 
 
 def _has_drop(candidate: Candidate) -> bool:
     return candidate.accuracy is not None and candidate.accuracy.drop is not None
 
 
-def _no_drop(model: str) -> Diagnostic:
-    return Diagnostic(
-        code="plan.no-reference",
-        message=(
-            "max_accuracy_drop cannot be checked: the model came quantized, and there is no "
-            "float model to compare it with"
+def _no_drop(model: str, warnings: tuple[Diagnostic, ...]) -> AnvilError:
+    """What is wrong where no candidate can be compared with the float model.
+
+    warnings: of the candidates; the float model's is among them where it could not be measured.
+    """
+    from anvil.pipeline.meter import OF_MODEL, UNFINISHED
+
+    reasons = [one for one in warnings if one.code in {OF_MODEL, UNFINISHED}]
+    why = "the model came quantized, and there is no float model to compare it with"
+    if reasons:
+        why = "the float model's own accuracy is not known"
+    return AnvilError(
+        *(replace(one, severity=Severity.ERROR) for one in reasons),
+        Diagnostic(
+            code="plan.no-reference",
+            message=f"max_accuracy_drop cannot be checked: {why}",
+            file=model,
+            path="requirements.max_accuracy_drop",
+            hint="name the float model in anvil.yaml, or remove the requirement",
         ),
-        file=model,
-        path="requirements.max_accuracy_drop",
-        hint="name the float model in anvil.yaml, or remove the requirement",
     )
 
 
-def make_material(workspace: Workspace, sources: Sources, listener: Listener) -> Material:
-    """The model's candidates with their accuracy, imported. Raises AnvilError."""
+def make_material(
+    workspace: Workspace, sources: Sources, request: TargetRequest, listener: Listener
+) -> Material:
+    """The model's candidates for a request with their accuracy, imported. Raises AnvilError."""
     from anvil.ops.registry import DEFINITIONS
     from anvil.pipeline.quantization import quantizations
     from anvil.plan.choose import Material
     from anvil.plan.kernel_registry import load_variants
 
-    found = quantizations(workspace, listener)
+    found = quantizations(workspace, listener, [request])
     failed = list(found.failed)
     usable: list[tuple[Candidate, Graph]] = []
     for candidate in found.candidates:

@@ -36,8 +36,6 @@ if TYPE_CHECKING:
     from anvil.ops.definition import OperatorDefinition
     from anvil.plan.costs import CostTable
 
-# A difference of two metrics is not to fail a limit that it equals on paper.
-ROUNDING_ERROR = 1e-9
 _BANDS = (2, 3, 4, 6, 8, 12, 16, 24)
 _RAM = "RAM"  # Misfit.quantity
 
@@ -201,22 +199,17 @@ def _misfits(
     candidate: Candidate, plan: Plan, prediction: Prediction, requirements: Requirements
 ) -> tuple[Misfit, ...]:
     found = misfits(plan, requirements, prediction)
-    allowed = requirements.max_accuracy_drop
-    drop = None if candidate.accuracy is None else candidate.accuracy.drop
-    if (
-        candidate.accuracy is None
-        or drop is None
-        or allowed is None
-        or drop <= allowed + ROUNDING_ERROR
-    ):
+    accuracy, allowed = candidate.accuracy, requirements.max_accuracy_drop
+    if accuracy is None or allowed is None or not accuracy.loses_more_than(allowed):
         return found
+    assert accuracy.drop is not None
     lost = Misfit(
         target=plan.target.name,
         what="max_accuracy_drop",
         subject=candidate.name,
-        value=drop,
+        value=accuracy.drop,
         limit=allowed,
-        unit=candidate.accuracy.metric,
+        unit=accuracy.metric,
     )
     return (*found, lost)
 

@@ -12,8 +12,9 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from anvil.core.candidate import ROUNDING_ERROR
 from anvil.core.diagnostics import AnvilError, Diagnostic
-from anvil.plan.choose import ROUNDING_ERROR, choose, reconsidered
+from anvil.plan.choose import choose, reconsidered
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -61,7 +62,7 @@ def remedies(
     )[:N_REMEDIES]
     if len(found) < N_REMEDIES:
         elsewhere = _elsewhere(decision, material, requirements, other_targets)
-        found += [remedy for remedy, _ in zip(elsewhere, range(N_REMEDIES - len(found)))]  # noqa: B905  the shorter one ends it
+        found += itertools.islice(elsewhere, N_REMEDIES - len(found))
     return tuple(found)
 
 

@@ -235,8 +235,8 @@ def test_a_candidate_that_crashes_litert_fails_alone_and_says_why(
         metric="top1",
     )
     assert [one.name for one in found.candidates] == ["float32"]
-    assert [name for name, _ in found.failures] == ["int8", "torn", "narrow"]
-    said = "".join(text_of(why, project) for _, why in found.failures)
+    assert [one.name for one in found.failures] == ["int8", "torn", "narrow"]
+    said = "".join(text_of(one.diagnostics, project) for one in found.failures)
     golden.check("accuracy/candidates.txt", said)
 
 

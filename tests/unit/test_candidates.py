@@ -130,7 +130,7 @@ def test_one_failing_candidate_is_reported_and_the_rest_go_on(tmp_path: Path) ->
     model = tflite_bytes(dense_graph([first, rng.normal(0, 1, (3, 6))]))
     found = candidate_models(_workspace(tmp_path, model), _deaf)
     assert [one.name for one in found.candidates] == ["float32", "int8", "int16x8"]
-    ((name, reason),) = [(one.name, one.reason) for one in found.failures]
+    ((name, reason),) = [(one.name, one.diagnostics[0].message) for one in found.failures]
     assert name == "float16"
     assert "1e+06" in reason
     assert "65504" in reason
