@@ -107,7 +107,7 @@ def _build(arguments: argparse.Namespace) -> Outcome:
     # Each command imports its own stages.
     from anvil.pipeline.build import build
     from anvil.pipeline.load import out_folder
-    from anvil.pipeline.watched import watched_paths
+    from anvil.pipeline.watched import is_as_read, watched_paths
 
     def key() -> str | None:
         if not warm.is_plain(arguments):
@@ -120,7 +120,9 @@ def _build(arguments: argparse.Namespace) -> Outcome:
 
     def work(workspace: Workspace, listener: Listener, n_jobs: int) -> Outcome:
         nonlocal states
+        # The model was read before; all else is read after this.
         states = warm.states_of(watched_paths(workspace))
+        states = states if is_as_read(workspace) else None
         return build(workspace, listener, n_jobs)
 
     built, outcome = _with_workspace(arguments, work)

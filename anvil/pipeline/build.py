@@ -30,6 +30,7 @@ from anvil.resources import built_in, code_digest, digest_of_resources, read_fol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from anvil.core.action import FileNode, Recipe
     from anvil.core.target import TargetRequest
@@ -322,7 +323,7 @@ def plan_documents(workspace: Workspace, listener: Listener) -> Outcome:
                     target=one.target.name,
                     status="planned",
                     exit_code=ExitCode.DONE,
-                    diagnostics=_warnings(document),
+                    diagnostics=_warnings(document, workspace.folder),
                     details={"plan": document},
                 )
             )
@@ -377,16 +378,21 @@ def _succeeded(one: _TargetBuild, status: str) -> TargetOutcome:
         target=one.target.name,
         status=status,
         exit_code=ExitCode.DONE,
-        diagnostics=_warnings(plan),
+        diagnostics=_warnings(plan, one.workspace.folder),
         details={"folder": str(one.folder)},
     )
 
 
-def _warnings(plan: dict[str, Any]) -> tuple[Diagnostic, ...]:
-    """What plan.json says that people should hear of whenever they build."""
-    return tuple(
-        Diagnostic(**(row | {"severity": Severity(row["severity"])})) for row in plan["warnings"]
-    )
+def _warnings(plan: dict[str, Any], folder: Path) -> tuple[Diagnostic, ...]:
+    """What plan.json says that people should hear of whenever they build.
+
+    folder: of anvil.yaml, where plan.json's paths begin.
+    """
+    found = []
+    for row in plan["warnings"]:
+        file = None if row["file"] is None else str(folder / row["file"])
+        found.append(Diagnostic(**{**row, "severity": Severity(row["severity"]), "file": file}))
+    return tuple(found)
 
 
 def _moved(node: FileNode, path: str) -> FileNode:

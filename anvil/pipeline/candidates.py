@@ -93,12 +93,19 @@ def candidate_models(
     calibration = data_digest(workspace, "calibration")
     stale = () if pins is None else _what_changed(workspace, pins, calibration)
     if pins is not None and not stale:
-        candidates = [_candidate(name, pins.files[name]) for name in wanted if name in pins.files]
+        candidates = [
+            # A float32 .tflite is its own, whatever is pinned.
+            own if name == _FLOAT32 else _candidate(name, pins.files[name])
+            for name in wanted
+            if name == _FLOAT32 or name in pins.files
+        ]
         return CandidateSet(
             source=source,
             candidates=tuple(candidates),
             float_model=own,
-            failures=(),
+            failures=tuple(
+                _not_pinned(name) for name in wanted if name not in {*pins.files, _FLOAT32}
+            ),
             diagnostics=(),
             calibration_sha256=pins.calibration_sha256,
             is_pinned=True,
@@ -349,6 +356,19 @@ def _what_changed(workspace: Workspace, pins: Pins, calibration: str | None) -> 
         found = ", ".join(f"{name} {version}" for name, version in pins.quantizers)
         changed.append(f"the quantizer (they were made with {found})")
     return tuple(changed)
+
+
+def _not_pinned(name: str) -> FailedCandidate:
+    return FailedCandidate(
+        name=name,
+        diagnostics=(
+            Diagnostic(
+                code="pin.absent",
+                message=f"it is not among the pinned candidates in {FOLDER}/",
+                hint="`anvil plan --pin` pins what can be made; without the folder all are tried",
+            ),
+        ),
+    )
 
 
 def _stale(workspace: Workspace, changed: Sequence[str]) -> Diagnostic:

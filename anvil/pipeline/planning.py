@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import threading
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anvil.core.candidate import Candidate
@@ -86,7 +87,10 @@ class Planning:
         document = plan_document(chosen.plan, request.requirements, chosen.prediction)
         document |= decision_sections(decision, [c for c, _ in material.candidates])
         warnings = (*material.warnings, *unchecked(chosen.prediction, request.requirements))
-        document["warnings"] = [warning.as_json() for warning in warnings]
+        document["warnings"] = [
+            replace(warning, file=_portable(warning.file, self._workspace.folder)).as_json()
+            for warning in warnings
+        ]
         return chosen, {PLAN_FILE: pretty(document), MODEL_FILE: chosen.candidate.content}
 
     # The choice.
@@ -178,6 +182,14 @@ class Planning:
         if isinstance(material, AnvilError):
             raise material
         return material
+
+
+def _portable(file: str | None, folder: Path) -> str | None:
+    """A file of a warning by its path from anvil.yaml: plan.json is the same in any folder."""
+    if file is None:
+        return None
+    path = Path(file.removeprefix(f"{folder}/"))
+    return None if path.is_absolute() else path.as_posix()
 
 
 def _has_drop(candidate: Candidate) -> bool:

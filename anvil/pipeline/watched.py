@@ -11,6 +11,7 @@ from anvil.core.digest import digest_of
 from anvil.pipeline.data import data_digest
 from anvil.pipeline.metric_source import metric_files
 from anvil.pipeline.pinned import FOLDER as PINS_FOLDER
+from anvil.pipeline.workspace import read_model
 from anvil.resources import digest_of_resources, read_folder
 
 if TYPE_CHECKING:
@@ -27,6 +28,14 @@ def watched_paths(workspace: Workspace) -> list[str]:
         with contextlib.suppress(AnvilError):
             paths += [str(workspace.folder / path) for path in _metric_sources(workspace)]
     return paths
+
+
+def is_as_read(workspace: Workspace) -> bool:
+    """Whether the model is still what the command read when it began."""
+    try:
+        return read_model(workspace.project).sha256 == workspace.model.sha256
+    except AnvilError:
+        return False
 
 
 def data_key(workspace: Workspace) -> list[Any]:
