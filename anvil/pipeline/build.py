@@ -8,13 +8,10 @@ imported, planned or compiled.
 from __future__ import annotations
 
 import json
-import sys
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from anvil.build import cmake, platformio, web
 from anvil.build.perform import healing, known, perform_files
-from anvil.build.tools import installed_version
 from anvil.cache.results import read_result, write_result
 from anvil.cache.store import VanishedError
 from anvil.core.action import Tree
@@ -25,8 +22,8 @@ from anvil.package.manifest import manifest_document
 from anvil.pipeline.events import Event, Outcome, TargetOutcome, defect, failed
 from anvil.pipeline.lock import locked
 from anvil.pipeline.planning import PLAN_FILE, PROJECT, Planning, pretty
+from anvil.pipeline.sources import read_sources
 from anvil.pipeline.watched import data_key
-from anvil.resources import built_in, code_digest, digest_of_resources, read_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -35,59 +32,15 @@ if TYPE_CHECKING:
     from anvil.core.action import FileNode, Recipe
     from anvil.core.target import TargetRequest
     from anvil.pipeline.events import Listener
+    from anvil.pipeline.sources import Sources
     from anvil.pipeline.workspace import Workspace
-    from anvil.resources import Resource
 
 RECIPES: dict[str, Callable[..., Recipe]] = {
     "platformio": platformio.recipe,
     "cmake": cmake.recipe,
     "web": web.recipe,
 }
-# Those that could change what a plan holds: pillow decodes data, ortools places tensors.
-_LIBRARIES = ("ai-edge-litert", "jinja2", "numpy", "ortools", "pillow", "pyyaml", "simpleeval")
 _MEASURED = "measured.json"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sources:
-    """Anvil's own inputs: kernels, templates, profiles, and the digest of those with its code."""
-
-    kernels: dict[str, Resource]
-    templates: dict[str, Resource]
-    profiles: dict[str, Resource]
-    data: list[Any]  # what `data_key` gave
-    digest: str
-
-
-def read_sources(workspace: Workspace) -> Sources:
-    """Read kernels/ and targets/ (the project's own first) and templates/.
-
-    The digest covers what runs the pure stages, too: Anvil's code, Python, and the libraries
-    that could change what they give; and the project's data. Raises AnvilError (exit 2) where the
-    data is not there.
-    """
-    kernels = read_folder(workspace.folder / "kernels", built_in("kernels"))
-    templates = read_folder(built_in("templates"))
-    profiles = read_folder(workspace.folder / "targets", built_in("targets"))
-    data = data_key(workspace)
-    return Sources(
-        kernels=kernels,
-        templates=templates,
-        profiles=profiles,
-        data=data,
-        digest=key_of(
-            [
-                code_digest(),
-                digest_of_resources(kernels),
-                digest_of_resources(templates),
-                # Profiles are in a target's digest; the cost tables beside them decide, too.
-                digest_of_resources({k: v for k, v in profiles.items() if k.startswith("costs/")}),
-                data,
-                sys.version,
-                [installed_version(library) for library in _LIBRARIES],
-            ]
-        ),
-    )
 
 
 class _TargetBuild:

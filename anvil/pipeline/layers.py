@@ -18,9 +18,10 @@ from anvil.ops.registry import DEFINITIONS
 from anvil.ops.tolerances import tensor_tolerances
 from anvil.package.install import install
 from anvil.pipeline.artifacts import BuiltTarget, port_of
-from anvil.pipeline.build import RECIPES, read_sources
+from anvil.pipeline.build import RECIPES
 from anvil.pipeline.planning import PROJECT, traced_files
 from anvil.pipeline.run import run_batches
+from anvil.pipeline.sources import read_sources
 from anvil.pipeline.traced import COMPARED, TracedLayer, traced_layers, with_layers
 from anvil.verify.compare import compare
 from anvil.verify.reference import (
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from anvil.core.rewrite import Rewritten
     from anvil.core.target import Region, Target
     from anvil.core.tolerance import Tolerance
-    from anvil.pipeline.build import Sources
+    from anvil.pipeline.sources import Sources
     from anvil.pipeline.workspace import Workspace
     from anvil.verify.compare import Outputs
     from anvil.verify.reference import ReferenceResult

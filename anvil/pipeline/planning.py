@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from anvil.core.plan import Plan
     from anvil.core.rewrite import Rewritten
     from anvil.core.target import Target, TargetRequest
-    from anvil.pipeline.build import Sources
     from anvil.pipeline.events import Listener
+    from anvil.pipeline.sources import Sources
     from anvil.pipeline.workspace import Workspace
     from anvil.plan.choose import Material
 
@@ -116,7 +116,7 @@ class Planning:
             request.target,
             request.requirements,
             self._other_targets(request),
-            unrestricted=self._unrestricted() if request.candidates else None,
+            unrestricted=self._unrestricted(request) if request.candidates else None,
         )
         return AnvilError(*nearest(decision, found), exit_code=ExitCode.DOES_NOT_FIT)
 
@@ -132,15 +132,10 @@ class Planning:
             key=lambda target: (target.build != own.build, target.name),
         )
 
-    def _unrestricted(self) -> Material | None:
+    def _unrestricted(self, request: TargetRequest) -> Material | None:
         """The material with every candidate, whatever anvil.yaml allows; None without one."""
-        from dataclasses import replace
-
-        project = self._workspace.project
-        free = tuple(replace(request, candidates=()) for request in project.targets)
-        workspace = replace(self._workspace, project=replace(project, targets=free))
         try:
-            return make_material(workspace, self._sources, self._listener)
+            return self._material_of(replace(request, candidates=()))
         except AnvilError:
             return None
 

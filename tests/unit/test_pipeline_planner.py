@@ -11,7 +11,7 @@ from tests.support.programs import ROOT
 _PLAN_IN_PARALLEL = """
 import gc, sys, threading, time
 from pathlib import Path
-from anvil.pipeline.build import read_sources
+from anvil.pipeline.sources import read_sources
 from anvil.pipeline.planning import Planning
 from anvil.pipeline.load import load_workspace
 from anvil.process import Cancellation

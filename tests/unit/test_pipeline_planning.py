@@ -14,10 +14,11 @@ from anvil.cache.store import Store
 from anvil.core.candidate import Accuracy
 from anvil.core.diagnostics import ExitCode
 from anvil.core.target import Requirements, TargetRequest
-from anvil.pipeline import build
-from anvil.pipeline.build import plan_documents, read_sources
+from anvil.pipeline import build, sources
+from anvil.pipeline.build import plan_documents
 from anvil.pipeline.candidates import candidate_models, pin
 from anvil.pipeline.planning import Planning
+from anvil.pipeline.sources import read_sources
 from anvil.pipeline.watched import is_as_read
 from anvil.pipeline.workspace import Options
 from tests.support.data_projects import workspace
@@ -78,14 +79,14 @@ def test_a_plan_is_the_same_alone_and_in_company(tmp_path: Path) -> None:
     assert b"quantize.no-calibration" not in own["rpi4"]
 
 
-@pytest.mark.parametrize("library", build._LIBRARIES)
+@pytest.mark.parametrize("library", sources._LIBRARIES)
 def test_every_library_that_plans_enters_the_key(
     library: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project = _workspace(tmp_path)
     before = read_sources(project).digest
     monkeypatch.setattr(
-        build,
+        sources,
         "installed_version",
         lambda name: "0" if name == library else installed_version(name),
     )
