@@ -19,7 +19,14 @@ from anvil.core.diagnostics import AnvilError, Diagnostic, ExitCode, Severity
 from anvil.core.digest import key_of
 from anvil.package.install import MANIFEST, install, stale_files
 from anvil.package.manifest import manifest_document
-from anvil.pipeline.events import Event, Outcome, TargetOutcome, defect, failed
+from anvil.pipeline.events import (
+    Event,
+    Outcome,
+    TargetOutcome,
+    defect,
+    ended_badly,
+    failed,
+)
 from anvil.pipeline.lock import locked
 from anvil.pipeline.planning import PLAN_FILE, PROJECT, Planning, pretty
 from anvil.pipeline.sources import read_sources
@@ -267,7 +274,7 @@ def plan_documents(workspace: Workspace, listener: Listener) -> Outcome:
         try:
             document = healing(one.plan)
         except AnvilError as error:
-            outcomes.append(failed(one.target.name, error.diagnostics, error.exit_code))
+            outcomes.append(ended_badly(one.target.name, error))
         except Exception as error:  # noqa: BLE001  a defect stops no other target
             outcomes.append(failed(one.target.name, (defect(error),), ExitCode.FAILED))
         else:
@@ -317,7 +324,7 @@ def _attempt(one: _TargetBuild) -> TargetOutcome:
     try:
         one.run()
     except AnvilError as error:
-        return failed(one.target.name, error.diagnostics, error.exit_code)
+        return ended_badly(one.target.name, error)
     except Exception as error:  # noqa: BLE001  a defect stops no other target
         return failed(one.target.name, (defect(error),), ExitCode.FAILED)
     finally:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from anvil.core.diagnostics import Diagnostic, ExitCode, worst_exit_code
+from anvil.core.diagnostics import AnvilError, Diagnostic, ExitCode, worst_exit_code
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -39,6 +39,14 @@ class TargetOutcome:
     def as_json(self) -> dict[str, Any]:
         """The target's entry of `--json`."""
         return {"target": self.target, "status": self.status, **self.details}
+
+
+class NoFitError(AnvilError):
+    """Nothing fits (exit 3); `plan` has what plan.json would say of the choices."""
+
+    def __init__(self, *diagnostics: Diagnostic, plan: dict[str, Any]) -> None:
+        super().__init__(*diagnostics, exit_code=ExitCode.DOES_NOT_FIT)
+        self.plan = plan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +85,13 @@ _STATUS = {
     ExitCode.DOES_NOT_FIT: "does_not_fit",
     ExitCode.INTERRUPTED: "interrupted",
 }
+
+
+def ended_badly(target: str, error: AnvilError) -> TargetOutcome:
+    """The outcome of a target that an error ended, with the choices where nothing fits."""
+    outcome = failed(target, error.diagnostics, error.exit_code)
+    details = {"plan": error.plan} if isinstance(error, NoFitError) else {}
+    return replace(outcome, details=details)
 
 
 def failed(target: str, diagnostics: Iterable[Diagnostic], exit_code: ExitCode) -> TargetOutcome:

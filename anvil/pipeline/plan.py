@@ -39,6 +39,10 @@ def plan(
             text += [*_lines(document, boards[target.target], explain=explain), ""]
             targets.append(replace(target, note=document["candidate"]))
         else:
+            if "plan" in target.details:
+                head = f"{target.target}: {boards[target.target]}"
+                choices = _explained(target.details["plan"], explain=explain)
+                text += [head, *choices, ""]
             targets.append(target)
     details = {**outcome.details, **({"pinned": list(pinned)} if pin else {})}
     return replace(outcome, targets=tuple(targets), text=tuple(text), details=details)
@@ -55,14 +59,22 @@ def _lines(document: dict[str, Any], board: str, *, explain: bool) -> list[str]:
     rows += [("rewrites", line) for line in _rewrite_lines(document["rewrites"])]
     lines = [f"{document['target']}: {board}"]
     lines += [f"  {name:<9}{value}" for name, value in rows]
-    if len(document["choices"]) > 1 or explain:
-        lines += [f"  {line}" for line in _table(_choice_rows(document["choices"]))]
+    lines += _explained(document, explain=explain)
     if explain:
-        lines += [f"  {sentence}" for sentence in document["decision"]["text"]]
         lines += [
             f"  op {row['index']}: {row['choice']} is rejected: {row['reason']}"
             for row in document["rejected"]
         ]
+    return lines
+
+
+def _explained(document: dict[str, Any], *, explain: bool) -> list[str]:
+    """The choices, and with `explain` the decision in words."""
+    lines = []
+    if len(document["choices"]) > 1 or explain:
+        lines += [f"  {line}" for line in _table(_choice_rows(document["choices"]))]
+    if explain:
+        lines += [f"  {sentence}" for sentence in document["decision"]["text"]]
     return lines
 
 

@@ -17,7 +17,7 @@ from anvil.core.candidate import Candidate
 from anvil.core.decision import PASSING_CODES, Criterion, FailedCandidate
 from anvil.core.diagnostics import AnvilError, Diagnostic, ExitCode, Severity
 from anvil.core.target import Requirements
-from anvil.pipeline.events import Event
+from anvil.pipeline.events import Event, NoFitError
 from anvil.resources import contents
 
 if TYPE_CHECKING:
@@ -107,6 +107,7 @@ class Planning:
     def _does_not_fit(
         self, decision: Decision, material: Material, request: TargetRequest
     ) -> AnvilError:
+        from anvil.plan.decision_document import decision_sections
         from anvil.plan.remedies import nearest, remedies
 
         self._listener(Event(target=request.target.name, step="looking for what would fit"))
@@ -118,7 +119,11 @@ class Planning:
             self._other_targets(request),
             unrestricted=self._unrestricted(request) if request.candidates else None,
         )
-        return AnvilError(*nearest(decision, found), exit_code=ExitCode.DOES_NOT_FIT)
+        sections = decision_sections(decision, [one for one, _ in material.candidates])
+        return NoFitError(
+            *nearest(decision, found),
+            plan={"name": material.name, "target": request.target.name, "fits": False, **sections},
+        )
 
     def _other_targets(self, request: TargetRequest) -> list[Target]:
         """Every other profile that is right, those of the same kind of project first."""

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 N_REMEDIES = 3
 _UNDOING = 0.01  # giving a rewrite back costs nobody anything
 _ALLOWING = 0.02  # nor does a candidate more
+_ROUNDS = 4  # of raising limits: a bound, a prediction, and what they hid
 _OTHER_TARGET = 100.0  # another board is the dearest way
 
 
@@ -70,23 +71,47 @@ def _relaxed(decision: Decision, requirements: Requirements) -> Iterator[Remedy]
     """What each choice would need, where the user's requirements alone stand against it."""
     seen = set()
     for choice in decision.choices:
-        if not choice.misfits or any(m.requirement is None for m in choice.misfits):
-            continue
-        changes: dict[str, Any] = {str(m.requirement): _rounded_up(m) for m in choice.misfits}
+        misfits = _needed(choice, decision, requirements)
+        changes = {str(m.requirement): _rounded_up(m) for m in misfits}
         key = tuple(sorted(changes.items()))
-        if key in seen:
+        if not misfits or key in seen:
             continue
         seen.add(key)
-        chosen = reconsidered(decision, replace(requirements, **changes)).chosen
+        chosen = reconsidered(decision, _changed(requirements, changes)).chosen
         if chosen is not None:
             yield Remedy(
-                cost=sum(m.excess for m in choice.misfits),
+                cost=sum(m.excess for m in misfits),
                 change=" and ".join(
-                    f"set {m.what} to {_written(m, changes[str(m.requirement)])}"
-                    for m in choice.misfits
+                    f"set {m.what} to {_written(m, _rounded_up(m))}" for m in misfits
                 ),
                 result=chosen,
             )
+
+
+def _needed(choice: Choice, decision: Decision, requirements: Requirements) -> tuple[Misfit, ...]:
+    """By how much each requirement would have to give; empty where giving does not help.
+
+    A limit that is raised to a certain bound may still be below the prediction, which the
+    bound had hidden.
+    """
+    needed: dict[str, Misfit] = {}
+    misfits = choice.misfits
+    for _ in range(_ROUNDS):
+        if not misfits:
+            break
+        if any(m.requirement is None for m in misfits):
+            return ()
+        for misfit in misfits:
+            first = needed.get(misfit.what, misfit)
+            needed[misfit.what] = replace(misfit, limit=first.limit)
+        changes = {str(m.requirement): _rounded_up(m) for m in needed.values()}
+        again = reconsidered(decision, _changed(requirements, changes))
+        misfits = next(one for one in again.choices if one.label == choice.label).misfits
+    return () if misfits else tuple(needed.values())
+
+
+def _changed(requirements: Requirements, changes: dict[str, Any]) -> Requirements:
+    return replace(requirements, **changes)
 
 
 def _rounded_up(misfit: Misfit) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -368,3 +369,23 @@ def test_collections_beside_builds_harm_none(tmp_path: Path) -> None:
         assert anvil("cache", "gc", "--max-size", "0 B").returncode == 0
     ended = [child.communicate()[1] for child in children]
     assert [child.returncode for child in children] == [0, 0], ended
+
+
+def test_a_plan_that_does_not_fit_shows_its_choices_and_tried_ways_out(tmp_path: Path) -> None:
+    targets = "{rpi4: {requirements: {max_ram: 1 KiB}}, linux-x86_64: {}}"
+    folder = write_project(tmp_path, _EXAMPLE_MODEL, name="digits", targets=targets)
+    ended = anvil("plan", "--json", "--project", folder)
+    assert ended.returncode == 3
+    assert ended.statuses() == {"rpi4": "does_not_fit", "linux-x86_64": "planned"}
+    rows = {row["target"]: row["plan"] for row in ended.document()["targets"]}
+    assert not rows["rpi4"]["fits"]
+    assert rows["rpi4"]["choices"]
+    for choice in rows["rpi4"]["choices"]:
+        assert [one["what"] for one in choice["failed"]] == ["max_ram"]
+    explained = anvil("plan", "--explain", "--target", "rpi4", "--project", folder).stderr
+    assert "is rejected: rpi4: " in explained
+    way = re.search(r"tried, and each would fit: \(1\) set max_ram to (\d+) KiB", explained)
+    assert way is not None
+    wider = targets.replace("1 KiB", f"{way[1]} KiB")
+    write_project(folder, _EXAMPLE_MODEL, name="digits", targets=wider)
+    assert anvil("build", "--target", "rpi4", "--project", folder).returncode == 0
