@@ -7,8 +7,10 @@ different operators are independent, so that their tolerances are added in quadr
 way where they are largest. SOFTMAX, LOGISTIC and TANH exponentiate, which turns an error relative
 to the largest input into one that is as many times larger as that input is: here 16 times.
 
-Whatever computes in integers is exact and begins anew: a model in int8 or int16 has tolerance 0
-everywhere, also behind its DEQUANTIZE.
+Whatever computes in integers is exact: a model in int8 or int16 has tolerance 0 everywhere, also
+behind its DEQUANTIZE. Where floats within a tolerance are rounded to integers, as in a model of
+mixed precision, one near the middle of two may go either way: that step is allowed, and handed on
+through the integers behind it, whose operators keep the proportion of error and value, too.
 """
 
 from __future__ import annotations
@@ -24,33 +26,51 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from anvil.core.graph import Graph
+    from anvil.core.tensor import Tensor
     from anvil.ops.definition import OperatorDefinition
 
 _EXPONENTIAL_GAIN = 16
 _EXPONENTIALS = {"SOFTMAX", "LOGISTIC", "TANH"}
 _FLOATS = {DType.FLOAT16, DType.FLOAT32, DType.FLOAT64}
+_RANGES = {DType.INT8: (-128, 127), DType.UINT8: (0, 255), DType.INT16: (-32768, 32767)}
 _MOST = 1e-2  # beyond it a comparison would mean little
 
 
 def tensor_tolerances(
     graph: Graph, definitions: Mapping[str, OperatorDefinition]
 ) -> tuple[Tolerance, ...]:
-    """By tensor index of the graph; EXACT for inputs, constants and integers."""
+    """By tensor index of the graph; EXACT for inputs, constants, and what comes of them exactly."""
     tolerances = [EXACT] * len(graph.tensors)
     for op in graph.ops:
         own = definitions[op.kind].tolerance
         given = [tolerances[index] for index in op.inputs if index != ABSENT]
         gain = _EXPONENTIAL_GAIN if op.kind in _EXPONENTIALS else 1
-        absolute = math.hypot(own.absolute, gain * max((t.absolute for t in given), default=0.0))
+        largest = max((t.absolute for t in given), default=0.0)
+        absolute = math.hypot(own.absolute, gain * largest)
         relative = math.hypot(own.relative, gain * max((t.relative for t in given), default=0.0))
+        steps = max((t.steps for t in given), default=0)
+        source = graph.tensors[op.inputs[0]]
         for index in op.outputs:
-            if graph.tensors[index].dtype in _FLOATS and not _from_integers(graph, op.inputs):
+            result = graph.tensors[index]
+            if result.dtype not in _FLOATS:
+                if source.dtype in _FLOATS:
+                    steps = _steps(tolerances[op.inputs[0]], result)
+                tolerances[index] = Tolerance(steps=steps)
+            elif source.dtype in _FLOATS:
                 tolerances[index] = Tolerance(
-                    absolute=min(absolute, _MOST), relative=min(relative, _MOST)
+                    absolute=min(absolute, max(_MOST, largest)), relative=min(relative, _MOST)
                 )
+            elif steps and source.quantization is not None:
+                tolerances[index] = Tolerance(absolute=steps * source.quantization.scale)
     return tuple(tolerances)
 
 
-def _from_integers(graph: Graph, inputs: tuple[int, ...]) -> bool:
-    """Whether an operator's first input is in integers: it is a DEQUANTIZE."""
-    return graph.tensors[inputs[0]].dtype not in _FLOATS
+def _steps(given: Tolerance, result: Tensor) -> int:
+    """By how many steps integers may differ that floats within `given` are rounded to."""
+    quantization = result.quantization
+    if quantization is None or given.is_exact:
+        return 0
+    least, greatest = _RANGES[result.dtype]
+    # What lies beyond the range is cut off, and no larger value matters.
+    n_steps = max(greatest - quantization.zero_point, quantization.zero_point - least)
+    return math.ceil(given.absolute / quantization.scale + given.relative * n_steps)

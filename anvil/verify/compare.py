@@ -55,7 +55,7 @@ class Comparison:
 
     @property
     def is_equal(self) -> bool:
-        """Whether every output agrees: bit for bit where it is an integer."""
+        """Whether every output agrees: bit for bit, or within its tolerance where it has one."""
         return self.n_different_outputs == 0
 
     def as_json(self) -> dict[str, object]:
@@ -87,9 +87,10 @@ def compare(
 ) -> Comparison:
     """Compare two runs of the same inferences; `ports` are the model's outputs.
 
-    Integers must be equal bit for bit. Floats may differ by the tolerance of their output, 0
-    where none are given; NaN agrees with NaN alone, an infinity with itself. Raises ValueError
-    where the runs differ in the number of inferences, outputs or bytes.
+    Elements may differ by the tolerance of their output, 0 where none are given: floats by its
+    `absolute` and `relative` part, integers by its `steps`; NaN agrees with NaN alone, an
+    infinity with itself. Raises ValueError where the runs differ in the number of inferences,
+    outputs or bytes.
     """
     tolerances = tolerances or [EXACT] * len(ports)
     if len(expected) != len(found):
@@ -138,7 +139,9 @@ def compare(
 
 
 def _allowed(expected: bytes, port: Port, tolerance: Tolerance) -> float:
-    if port.dtype not in _FLOATS or tolerance.is_exact:
+    if port.dtype not in _FLOATS:
+        return float(tolerance.steps)
+    if tolerance.is_exact:
         return 0.0
     magnitudes = (abs(value) for value in _values(expected, port) if math.isfinite(value))
     return tolerance.allowed(max(magnitudes, default=0.0))

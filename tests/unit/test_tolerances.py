@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
 
-from anvil.core.graph import Graph
+from anvil.core.graph import Graph, Op
 from anvil.core.tensor import DType
 from anvil.core.tolerance import EXACT, Tolerance
 from anvil.ops.registry import DEFINITIONS
 from anvil.ops.tolerances import tensor_tolerances
 from anvil.plan.halves import expand_halves
+from anvil.verify.compare import compare
+from anvil.verify.invocation import Port
 from tests.support.number_networks import number_network
 from tests.support.projects import plan_of
+from tests.support.tflite_builder import activation
 
 
 def by_kind(graph: Graph) -> dict[str, Tolerance]:
@@ -38,8 +42,61 @@ def test_integers_are_exact() -> None:
     assert set(by_kind(number_network("int16x8")).values()) == {EXACT}
 
 
+def _rounded(scale: float, kind: str = "LOGISTIC") -> Graph:
+    """X -> LOGISTIC -> QUANTIZE to int8 -> RELU -> DEQUANTIZE -> QUANTIZE to int16."""
+    shape = (1, 4)
+    return Graph(
+        tensors=(
+            activation("x", shape, dtype=DType.FLOAT32, scale=None),
+            activation("y", shape, dtype=DType.FLOAT32, scale=None),
+            activation("q", shape, scale=scale, zero_point=-128),
+            activation("r", shape, scale=scale, zero_point=-128),
+            activation("d", shape, dtype=DType.FLOAT32, scale=None),
+            activation("w", shape, dtype=DType.INT16, scale=scale / 4),
+        ),
+        ops=tuple(
+            Op(index=n, kind=name, inputs=(n,), outputs=(n + 1,), attributes=None)
+            for n, name in enumerate([kind, "QUANTIZE", "RELU", "DEQUANTIZE", "QUANTIZE"])
+        ),
+        inputs=(0,),
+        outputs=(5,),
+    )
+
+
+def test_a_float_that_is_rounded_may_go_to_either_neighbour() -> None:
+    found = tensor_tolerances(_rounded(1 / 256), DEFINITIONS)
+    assert not found[1].is_exact
+    assert [found[2], found[3]] == [Tolerance(steps=1)] * 2
+    assert found[4] == Tolerance(absolute=1 / 256)
+    assert found[5] == Tolerance(steps=4)
+    # Steps as fine as a fifth of the tolerance: five of them.
+    fine = tensor_tolerances(_rounded(DEFINITIONS["LOGISTIC"].tolerance.absolute / 5), DEFINITIONS)
+    assert fine[2].steps == 5
+
+
+def test_a_float_that_is_exact_is_rounded_exactly() -> None:
+    assert set(tensor_tolerances(_rounded(1 / 256, "RELU"), DEFINITIONS)) == {EXACT}
+
+
+def test_integers_are_compared_by_steps() -> None:
+    port = Port(name="y", shape=(3,), dtype="int8", n_bytes=3)
+
+    def is_equal(found: bytes, steps: int) -> bool:
+        return compare(
+            expected=((b"\x01\x02\x7f",),),
+            found=((found,),),
+            ports=[port],
+            tolerances=[Tolerance(steps=steps)],
+        ).is_equal
+
+    assert is_equal(b"\x01\x02\x7f", 0)
+    assert not is_equal(b"\x01\x03\x7f", 0)
+    assert is_equal(b"\x00\x03\x7f", 1)
+    assert not is_equal(b"\x00\x04\x7f", 1)
+
+
 @pytest.mark.parametrize("bad", [{"absolute": -1e-9}, {"relative": 1.0}, {"relative": math.nan}])
-def test_a_tolerance_is_a_small_number(bad: dict[str, float]) -> None:
+def test_a_tolerance_is_a_small_number(bad: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="both parts of a tolerance"):
         Tolerance(**bad)
 
