@@ -83,3 +83,5 @@ class Decision:
     pareto: tuple[bool, ...]  # by choice: nothing else is at least as good in everything
     order: tuple[Criterion, ...]
     failed: tuple[FailedCandidate, ...]
+    # (quantity, what is compared in its stead), where not every choice has the quantity itself
+    stand_ins: tuple[tuple[str, str], ...] = ()

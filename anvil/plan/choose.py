@@ -116,6 +116,7 @@ def ordered(
         pareto=tuple(scale.is_pareto(choice, best_first) for choice in best_first),
         order=tuple(order),
         failed=tuple(failed),
+        stand_ins=scale.stand_ins(order),
     )
 
 
@@ -217,20 +218,23 @@ def _misfits(
 _Measure = Callable[[Choice], "float | None"]
 
 # What stands for each quantity, the best first: the first that every choice has is compared.
-_MEASURES: dict[Criterion, tuple[_Measure, ...]] = {
-    Criterion.ACCURACY: (lambda choice: loss(choice.candidate),),
+_MEASURES: dict[Criterion, tuple[tuple[str, _Measure], ...]] = {
+    Criterion.ACCURACY: (("loss", lambda choice: loss(choice.candidate)),),
     Criterion.FLASH: (
-        lambda choice: choice.prediction.flash_bytes,
-        lambda choice: choice.prediction.weight_bytes,
+        ("flash", lambda choice: choice.prediction.flash_bytes),
+        ("the size of the weights", lambda choice: choice.prediction.weight_bytes),
     ),
     Criterion.RAM: (
-        lambda choice: choice.prediction.ram_bytes,
-        lambda choice: choice.prediction.arena_bytes,
+        ("RAM", lambda choice: choice.prediction.ram_bytes),
+        ("the arena", lambda choice: choice.prediction.arena_bytes),
     ),
     Criterion.LATENCY: (
-        lambda choice: choice.prediction.latency_s,
-        lambda choice: choice.prediction.instructions,
-        lambda choice: sum(planned.call.n_macs for planned in choice.plan.calls),
+        ("latency", lambda choice: choice.prediction.latency_s),
+        ("the number of instructions", lambda choice: choice.prediction.instructions),
+        (
+            "the number of multiply-accumulates",
+            lambda choice: sum(planned.call.n_macs for planned in choice.plan.calls),
+        ),
     ),
 }
 _FACTORS = (Criterion.FLASH, Criterion.RAM, Criterion.LATENCY)
@@ -243,7 +247,7 @@ class _Scale:
     def __init__(self, choices: Sequence[Choice]) -> None:
         self._measures = {
             criterion: next(
-                (m for m in measures if all(m(choice) is not None for choice in choices)),
+                (m for m in measures if all(m[1](choice) is not None for choice in choices)),
                 measures[-1],
             )
             for criterion, measures in _MEASURES.items()
@@ -256,7 +260,14 @@ class _Scale:
     def _quantity(self, choice: Choice, criterion: Criterion) -> float:
         if criterion is Criterion.PRODUCT:
             return math.prod(self.rank(choice, _FACTORS))
-        return float(self._measures[criterion](choice) or 0)
+        return float(self._measures[criterion][1](choice) or 0)
+
+    def stand_ins(self, order: Sequence[Criterion]) -> tuple[tuple[str, str], ...]:
+        """(quantity, what is compared in its stead) of the quantities that decide."""
+        factors = _FACTORS if Criterion.PRODUCT in order else ()
+        decisive = [one for one in _AXES if one in {*order, *factors}]
+        named = [(_MEASURES[one][0][0], self._measures[one][0]) for one in decisive]
+        return tuple((quantity, used) for quantity, used in named if quantity != used)
 
     def is_pareto(self, choice: Choice, others: Sequence[Choice]) -> bool:
         """Whether no other choice is at least as good in everything and better in something."""

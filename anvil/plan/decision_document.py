@@ -95,6 +95,11 @@ def sentences(decision: Decision) -> list[str]:
             f"{chosen.label} is taken: of the {len(fitting)} choices that fit it has "
             f"{_WORDS[decision.order[0]]}."
         )
+    if len(decision.choices) > 1:
+        lines += [
+            f"As {quantity} is not known for every choice, {used} is compared in its stead."
+            for quantity, used in decision.stand_ins
+        ]
     if chosen is not None:
         lines += _of_quality(chosen)
     behind = [choice.label for choice in fitting if choice is not chosen]

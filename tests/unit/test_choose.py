@@ -105,6 +105,20 @@ def test_an_order_decides_and_later_criteria_break_ties(
     assert decision.chosen is decision.choices[0]
 
 
+def test_what_stands_in_for_an_unknown_quantity_is_said() -> None:
+    unknown = replace(FAST, prediction=replace(FAST.prediction, latency_s=None, code_bytes=None))
+    decision = ordered((SMALL, unknown), (), ORDERS["size"])
+    macs = ("latency", "the number of multiply-accumulates")
+    assert decision.stand_ins == (("flash", "the size of the weights"), macs)
+    sentence = "As flash is not known for every choice, the size of the weights is compared"
+    text = decision_sections(decision, [])["decision"]["text"]
+    assert any(line.startswith(sentence) for line in text)
+    # Only of what decides, and nothing where all is known.
+    assert ordered((SMALL, unknown), (), (Criterion.ACCURACY,)).stand_ins == ()
+    assert ordered((SMALL, unknown), (), _BALANCED).stand_ins == decision.stand_ins
+    assert ordered(ALL, (), _BALANCED).stand_ins == ()
+
+
 def test_what_does_not_fit_stands_last_and_is_not_taken() -> None:
     misfit = Misfit(target="t", what="max_ram", subject="it", value=100, limit=50, unit="B")
     decision = ordered((replace(SMALL, misfits=(misfit,)), TRUE), (), _BALANCED)
