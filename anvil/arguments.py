@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from anvil import __version__
+from anvil.plan.rewrites import NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -153,7 +154,7 @@ def make_parser() -> argparse.ArgumentParser:
             metavar="NAME",
             action="append",
             default=[],
-            help="leave an exact rewrite out; repeatable (`anvil plan` lists what each gains)",
+            help="leave an exact rewrite out; repeatable: " + ", ".join(NAMES),
         )
         made.add_argument(
             "--allow-unsafe-model",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from anvil.core.diagnostics import Diagnostic
+from anvil.core.units import duration
 
 _QUANTITIES = {"board.ram": "RAM", "board.flash": "flash", "board.stack": "stack"}
 _QUANTITIES |= {"max_ram": "RAM", "max_flash": "flash", "max_latency": "latency"}
@@ -21,7 +22,6 @@ _LIMITED_BY = {
     "board.flash": "the board has",
     "board.stack": "the board reserves",
 }
-_MS_PER_S = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,9 +76,9 @@ class Misfit:
             limit = f"{self.limit:.4g}"
             hint = "allow more, give more calibration data, or train the model for it"
         elif self.unit == "s":
-            takes = f"takes {_milliseconds(self.value)}"
-            missing = f"it is {_milliseconds(self.missing)} too slow"
-            limit = _milliseconds(self.limit)
+            takes = f"takes {duration(self.value, 4)}"
+            missing = f"it is {duration(self.missing, 4)} too slow"
+            limit = duration(self.limit, 4)
             hint = "choose a faster target, or a smaller model"
         else:
             takes = f"takes {self.value:,.0f} B of {self.quantity}"
@@ -94,7 +94,3 @@ class Misfit:
             + missing,
             hint=hint,
         )
-
-
-def _milliseconds(seconds: float) -> str:
-    return f"{seconds * _MS_PER_S:,.4g} ms"

@@ -65,6 +65,21 @@ def parse_seconds(value: object) -> float:
     return numerator / denominator
 
 
+def duration(seconds: float, n_digits: int = 3) -> str:
+    """A time with so many digits at least, in the unit that suits it; `parse_seconds` reads it.
+
+    >>> duration(1.26e-5), duration(0.05), duration(0.9999e-3), duration(12.0), duration(1e-9)
+    ('12.6 µs', '50 ms', '1 ms', '12 s', '1 ns')
+    """
+    units = (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6), ("ns", 1e-9))
+    # What is rounded up to a whole unit is written in that one: 0.9999 ms is 1 ms.
+    nearly = 1 - 0.5 * 10.0**-n_digits
+    name, factor = next(((n, f) for n, f in units if abs(seconds) >= f * nearly), units[-1])
+    value = seconds / factor
+    whole = abs(value) >= 10**n_digits * nearly
+    return f"{value:.0f} {name}" if whole else f"{value:.{n_digits}g} {name}"
+
+
 def _whole(
     value: object,
     units: Mapping[str, tuple[int, int]],

@@ -10,7 +10,7 @@ from anvil.core.graph import ABSENT
 from anvil.core.tensor import DType, Tensor
 from anvil.importers.flatbuffer import DamagedFileError
 from anvil.importers.schema import DTYPES
-from anvil.importers.tflite_file import read_file_model
+from anvil.importers.tflite_file import read_file_model, shortened
 
 if TYPE_CHECKING:
     from anvil.importers.tflite_file import FileModel, FileOperator
@@ -26,6 +26,7 @@ class FileKind:
 
     name: str
     inputs: tuple[Tensor, ...]  # without their quantization
+    not_a_number: str | None = None  # the name of a float32 constant that holds NaN
 
 
 def kind_of(content: bytes, file: str) -> FileKind | None:
@@ -56,7 +57,21 @@ def kind_of(content: bytes, file: str) -> FileKind | None:
         inputs=tuple(
             Tensor(name=port.name, shape=port.shape, dtype=DTYPES[port.type]) for port in ports
         ),
+        not_a_number=_not_a_number(model),
     )
+
+
+def _not_a_number(model: FileModel) -> str | None:
+    import numpy as np  # noqa: PLC0415  the importer reads shapes without it
+
+    for tensor in model.tensors:
+        if (
+            tensor.data
+            and DTYPES.get(tensor.type) is DType.FLOAT32
+            and np.isnan(np.frombuffer(tensor.data, dtype="<f4")).any()
+        ):
+            return repr(shortened(tensor.name))
+    return None
 
 
 def _name(model: FileModel) -> str | None:

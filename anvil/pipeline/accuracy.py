@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from anvil.pipeline.workspace import Workspace
 
 
+_FEW_SAMPLES = 8
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeasuredCandidates:
     """What `measure` found."""
@@ -63,6 +66,7 @@ def _with_accuracy(
 ) -> MeasuredCandidates:
     diagnostics: list[Diagnostic] = []
     reference = None
+    n_samples = 0
     if float_model is not None:
         try:
             reference = meter.accuracy("the float model", float_model)
@@ -73,7 +77,9 @@ def _with_accuracy(
             diagnostics += [replace(d, severity=Severity.WARNING) for d in error.diagnostics]
 
     def fill_in(candidate: Candidate) -> Candidate:
+        nonlocal n_samples
         accuracy = meter.accuracy(candidate.name, candidate.content)
+        n_samples = accuracy.n_samples
         value = None if reference is None else reference.value
         return replace(candidate, accuracy=replace(accuracy, reference=value))
 
@@ -82,7 +88,32 @@ def _with_accuracy(
     if errors and len(errors) == len(found) and not any(map(is_of_model, errors)):
         unique = dict.fromkeys(d for error in errors for d in error.diagnostics)
         raise AnvilError(*unique, exit_code=errors[0].exit_code)
-    return _collected(found, diagnostics)
+    return _collected(found, [*diagnostics, *_of_few_samples(meter.workspace, n_samples)])
+
+
+def _of_few_samples(workspace: Workspace, n_samples: int) -> list[Diagnostic]:
+    """A warning where the evaluation data cannot tell what is asked of it."""
+    data = workspace.project.data
+    drops = [one.requirements.max_accuracy_drop for one in workspace.project.targets]
+    floor = min((drop for drop in drops if drop), default=None)
+    if data is None or data.evaluation is None or n_samples == 0:
+        return []
+    one = f"the evaluation data has {n_samples} sample{'s' if n_samples != 1 else ''}"
+    if data.metric == "top1" and floor is not None and n_samples * floor < 1:
+        message = f"{one}, and a single one is more of top1 than max_accuracy_drop, {floor:g}"
+    elif n_samples < _FEW_SAMPLES:
+        message = f"{one}, which says little about any accuracy: see the interval"
+    else:
+        return []
+    return [
+        Diagnostic(
+            code="accuracy.few-samples",
+            severity=Severity.WARNING,
+            message=message,
+            file=data.evaluation,
+            hint="give some hundred labelled samples",
+        )
+    ]
 
 
 def _with_fidelity(

@@ -102,6 +102,8 @@ def _ports(rows: list[dict[str, Any]]) -> tuple[Port, ...]:
             shape=tuple(row["shape"]),
             dtype=row["dtype"],
             n_bytes=math.prod(row["shape"]) * DType(row["dtype"]).n_bytes,
+            scale=row.get("scale"),
+            zero_point=row.get("zero_point"),
         )
         for row in rows
     )

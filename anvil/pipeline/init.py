@@ -48,6 +48,7 @@ def init(project: Path, model: Path | None, *, force: bool) -> Outcome:
         )
     path = only_model(project) if model is None else model
     found = read_model(path)
+    _check_shapes(path, found.outline)
 
     def relative(of: Path) -> str:
         return _relative(of, project)
@@ -92,6 +93,18 @@ def init(project: Path, model: Path | None, *, force: bool) -> Outcome:
             "next": f"anvil build{where}",
         },
     )
+
+
+def _check_shapes(path: Path, outline: Outline) -> None:
+    """Only the batch may be open, as for a build."""
+    for port in outline.inputs:
+        if None in port.sample_shape:
+            raise wrong(
+                "init.open-shape",
+                f"its input {port.name!r} takes {port.describe()}, and only the batch may be open",
+                "give the input a fixed shape, and save the model again",
+                file=str(path),
+            )
 
 
 # Where it fits.

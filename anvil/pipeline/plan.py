@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from anvil.core.diagnostics import ExitCode
+from anvil.core.units import duration
 from anvil.pipeline.build import plan_documents
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from anvil.pipeline.events import Listener, Outcome
     from anvil.pipeline.workspace import Workspace
 
+_MINUS = "\N{MINUS SIGN}"
 _HEAD = ("", "choice", "RAM B", "flash B", "time", "quality", "Pareto")
 
 
@@ -103,7 +105,7 @@ def _arena_note(document: dict[str, Any]) -> str:
 def _time_line(document: dict[str, Any]) -> str:
     figures = []
     if document["latency_s"] is not None:
-        figures.append(_milliseconds(document["latency_s"]))
+        figures.append(duration(document["latency_s"]))
     figures += [
         f"{document[key]:,} {key}"
         for key in ("instructions", "cycles")
@@ -116,15 +118,16 @@ def _rewrite_lines(rewrites: Sequence[dict[str, Any]]) -> list[str]:
     lines = []
     for one in rewrites:
         gains = [
-            f"{one[key]:+,} {noun}".replace("+", "\N{MINUS SIGN}").replace("--", "+")
+            f"{'+' if one[key] < 0 else _MINUS}{abs(one[key]):,} {noun[abs(one[key]) != 1]}"
             for key, noun in (
-                ("macs_saved", "MACs"),
-                ("weight_bytes_saved", "B of weights"),
-                ("ops_saved", "operators"),
+                ("macs_saved", ("MAC", "MACs")),
+                ("weight_bytes_saved", ("B of weights", "B of weights")),
+                ("ops_saved", ("operator", "operators")),
             )
             if one[key]
         ]
-        lines.append(f"{one['name']} in {one['applied']} places: {', '.join(gains) or 'no gain'}")
+        places = "1 place" if one["applied"] == 1 else f"{one['applied']:,} places"
+        lines.append(f"{one['name']} in {places}: {', '.join(gains) or 'no gain'}")
     return lines
 
 
@@ -133,7 +136,7 @@ def _choice_rows(choices: Sequence[dict[str, Any]]) -> list[tuple[str, ...]]:
     for one in choices:
         mark = "\N{RIGHTWARDS ARROW}" if one["chosen"] else " " if one["fits"] else "\N{BALLOT X}"
         label = one["candidate"] + ("" if one["strategy"] == "usual" else f" {one['strategy']}")
-        time = "?" if one["latency_s"] is None else _milliseconds(one["latency_s"])
+        time = "?" if one["latency_s"] is None else duration(one["latency_s"])
         if one["accuracy"] is not None:
             quality = f"{one['accuracy']:.4g}"
         elif one["signal_to_noise_db"] is not None:
@@ -171,8 +174,3 @@ def _parts(sizes: dict[str, int | None]) -> str:
 
 def _number(value: float | None) -> str:
     return "?" if value is None else f"{value:,}"
-
-
-def _milliseconds(seconds: float) -> str:
-    milliseconds = seconds * 1000
-    return f"{milliseconds:,.0f} ms" if milliseconds >= 100 else f"{milliseconds:.3g} ms"

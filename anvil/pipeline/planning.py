@@ -21,6 +21,8 @@ from anvil.pipeline.events import Event, NoFitError
 from anvil.resources import contents
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from anvil.core.decision import Choice, Decision
     from anvil.core.graph import Graph
     from anvil.core.plan import Plan
@@ -86,7 +88,11 @@ class Planning:
             raise self._does_not_fit(decision, material, request)
         document = plan_document(chosen.plan, request.requirements, chosen.prediction)
         document |= decision_sections(decision, [c for c, _ in material.candidates])
-        warnings = (*material.warnings, *unchecked(chosen.prediction, request.requirements))
+        warnings = (
+            *material.warnings,
+            *_left_out(decision.failed, request, material, self._workspace.model.file),
+            *unchecked(chosen.prediction, request.requirements),
+        )
         document["warnings"] = [
             replace(warning, file=_portable(warning.file, self._workspace.folder)).as_json()
             for warning in warnings
@@ -156,7 +162,7 @@ class Planning:
         )
         if not allowed:
             known = ", ".join(one.name for one, _ in material.candidates) or "none"
-            reasons = [d for one in material.failed for d in one.diagnostics]
+            failed = [one for one in material.failed if one.name in request.candidates]
             raise AnvilError(
                 Diagnostic(
                     code="plan.no-candidate",
@@ -164,9 +170,12 @@ class Planning:
                         f"{request.target.name}: candidates allows "
                         f"{', '.join(request.candidates)}, and the model has {known}"
                     ),
-                    hint="add one of them to `candidates`, or remove that key",
+                    hint="mixed is made where int8 loses more than max_accuracy_drop allows: "
+                    "say one, or allow int8, too"
+                    if request.candidates == ("mixed",)
+                    else "add one of them to `candidates`, or remove that key",
                 ),
-                *reasons,
+                *_reasons(failed),
             )
         return replace(material, candidates=allowed)
 
@@ -190,6 +199,42 @@ def _portable(file: str | None, folder: Path) -> str | None:
         return None
     path = Path(file.removeprefix(f"{folder}/"))
     return None if path.is_absolute() else path.as_posix()
+
+
+def _reasons(failed: Sequence[FailedCandidate]) -> list[Diagnostic]:
+    """Why candidates are not there, each reason with their names."""
+    names: dict[Diagnostic, list[str]] = {}
+    for one in failed:
+        for diagnostic in one.diagnostics:
+            names.setdefault(diagnostic, []).append(one.name)
+    return [
+        replace(
+            d,
+            severity=Severity.ERROR,
+            message=d.message if of[0] in d.message else f"{', '.join(of)}: {d.message}",
+        )
+        for d, of in names.items()
+    ]
+
+
+def _left_out(
+    failed: Sequence[FailedCandidate], request: TargetRequest, material: Material, file: str
+) -> list[Diagnostic]:
+    """Warnings of allowed candidates that are not there, but for those that are warned of."""
+    return [
+        Diagnostic(
+            code="plan.candidate-failed",
+            severity=Severity.WARNING,
+            message=f"the candidate {one.name} is left out: "
+            + "; ".join(d.message for d in one.diagnostics),
+            file=file,
+            hint="the other candidates are not concerned",
+        )
+        for one in failed
+        if (not request.candidates or one.name in request.candidates)
+        and one.name != "mixed"  # tried on the quiet; --explain tells how that went
+        and not set(one.diagnostics) & set(material.warnings)
+    ]
 
 
 def _has_drop(candidate: Candidate) -> bool:
@@ -237,8 +282,9 @@ def make_material(
         except AnvilError as error:
             failed.append(FailedCandidate(name=candidate.name, diagnostics=error.diagnostics))
     if not usable:
-        reasons = [d for one in failed for d in one.diagnostics]
-        raise AnvilError(*dict.fromkeys(reasons))
+        # What stops the model itself stops all that is made of it.
+        own = [one for one in failed if one.name == "float32"]
+        raise AnvilError(*(own[0].diagnostics if own else _reasons(failed)))
     return Material(
         name=workspace.project.name,
         candidates=tuple(usable),

@@ -247,8 +247,7 @@ def _as_batches(
     if array.dtype.newbyteorder("=") != np.dtype(port.dtype):
         raise _wrong(
             f"input {port.name} has dtype {array.dtype}, and the model takes {port.dtype}",
-            f"convert it: quantize with the model's scale and zero point, then "
-            f".astype({port.dtype!r})",
+            _conversion(port),
             file=path,
         )
     # Not ascontiguousarray, which gives a scalar an axis.
@@ -266,6 +265,19 @@ def _as_batches(
         + (f" or N x {port.shape[1:]}" if port.shape[:1] == (1,) else ""),
         file=path,
     )
+
+
+def _conversion(port: Port) -> str:
+    """How an array becomes what the input takes."""
+    import numpy as np
+
+    if port.scale is None or port.zero_point is None or port.dtype.startswith("float"):
+        return f"convert it with .astype({port.dtype!r})"
+    limits = np.iinfo(port.dtype)
+    return (
+        f"real values X become numpy.clip(numpy.round(X / {port.scale!r}) + {port.zero_point}, "
+        f"{limits.min}, {limits.max}).astype({port.dtype!r})"
+    ).replace("+ -", "- ")
 
 
 def _output_shape(port: Port, n_inferences: int, form: str) -> tuple[int, ...]:

@@ -94,6 +94,15 @@ def _source(
                 hint="give the float32 model: Anvil quantizes it; or a fully quantized one",
             )
         )
+    if kind.not_a_number is not None:
+        raise AnvilError(
+            Diagnostic(
+                code="model.nan",
+                message=f"the constant {kind.not_a_number} holds NaN, and so will the outputs",
+                file=file,
+                hint="training diverged, or the file is damaged: train or save the model again",
+            )
+        )
     return SourceModel(
         content=content,
         sha256=digest_of(content).sha256,

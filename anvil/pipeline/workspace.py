@@ -59,7 +59,7 @@ def options(
 ) -> Options:
     """The options of a command line. Raises AnvilError for a rewrite that is not there."""
     from anvil.core.decision import ORDERS
-    from anvil.plan.rewrites import NAMES
+    from anvil.plan.rewrites import DESCRIPTIONS, NAMES
 
     mistakes = []
     for name in dict.fromkeys(disabled_rewrites):
@@ -69,7 +69,9 @@ def options(
                 Diagnostic(
                     code="cli.usage",
                     message=f"--no-rewrite: there is no {name!r}; there is {', '.join(NAMES)}",
-                    hint=f"did you mean {near[0]!r}?" if near else "`anvil plan` lists them",
+                    hint=f"did you mean {near[0]!r}?"
+                    if near
+                    else "; ".join(f"{known}: {what}" for known, what in DESCRIPTIONS.items()),
                 )
             )
     if mistakes:

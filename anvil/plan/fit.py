@@ -20,9 +20,9 @@ def misfits(
 ) -> tuple[Misfit, ...]:
     """Every limit that the plan cannot meet: the board's memories, then the requirements.
 
-    Lower bounds come first, the arena with the reserved stack against RAM and the weights
-    against flash: what exceeds a limit already there is certain. Else the prediction decides,
-    where it is known, and the misfit says so.
+    The prediction decides where it is known, and the misfit says so: what is missing is then
+    all that is missing. Else lower bounds do, the arena with the reserved stack against RAM
+    and the weights against flash: what exceeds a limit already there is certain.
     """
     return tuple(_misfits(plan, requirements, prediction))
 
@@ -31,9 +31,9 @@ def _misfits(
     plan: Plan, requirements: Requirements, prediction: Prediction | None
 ) -> Iterator[Misfit]:
     target = plan.target
-    ram = f"arena ({plan.arena_bytes:,} B)"
+    ram = f"the arena of {plan.arena_bytes:,} B"
     if target.stack_bytes:
-        ram += f" and stack ({target.stack_bytes:,} B)"
+        ram += f" with a stack of {target.stack_bytes:,} B"
     least_ram = plan.arena_bytes + (target.stack_bytes or 0)
     ram_limits = (
         ("board.ram", target.ram.size_bytes if target.ram else None),
@@ -52,10 +52,10 @@ def _misfits(
         for what, limit in limits:
             if limit is None:
                 continue
-            if least > limit:
-                yield _in_bytes(plan, what, subject, least, limit)
-            elif likely is not None and likely > limit:
+            if likely is not None and likely > max(least, limit):
                 yield _in_bytes(plan, what, "the program", likely, limit, is_predicted=True)
+            elif least > limit:
+                yield _in_bytes(plan, what, subject, least, limit)
     if prediction is None:
         return
     stack = prediction.stack_bytes

@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 from anvil.core.candidate import ROUNDING_ERROR
 from anvil.core.diagnostics import AnvilError, Diagnostic
+from anvil.core.units import duration
 from anvil.plan.choose import choose, reconsidered
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from anvil.core.candidate import Candidate
     from anvil.core.decision import Choice, Decision
     from anvil.core.fit import Misfit
     from anvil.core.target import Requirements, Target
@@ -70,7 +72,8 @@ def remedies(
 def _relaxed(decision: Decision, requirements: Requirements) -> Iterator[Remedy]:
     """What each choice would need, where the user's requirements alone stand against it."""
     seen = set()
-    for choice in decision.choices:
+    reached: list[tuple[set[str], Candidate]] = []
+    for choice in sorted(decision.choices, key=_excess):
         misfits = _needed(choice, decision, requirements)
         changes = {str(m.requirement): _rounded_up(m) for m in misfits}
         key = tuple(sorted(changes.items()))
@@ -78,7 +81,11 @@ def _relaxed(decision: Decision, requirements: Requirements) -> Iterator[Remedy]
             continue
         seen.add(key)
         chosen = reconsidered(decision, _changed(requirements, changes)).chosen
-        if chosen is not None:
+        # Giving up more for what less has brought already is no way of its own.
+        if chosen is not None and not any(
+            one is chosen.candidate and fields <= set(changes) for fields, one in reached
+        ):
+            reached.append((set(changes), chosen.candidate))
             yield Remedy(
                 cost=sum(m.excess for m in misfits),
                 change=" and ".join(
@@ -114,6 +121,11 @@ def _changed(requirements: Requirements, changes: dict[str, Any]) -> Requirement
     return replace(requirements, **changes)
 
 
+def _excess(choice: Choice) -> float:
+    """How far a choice is from fitting, in shares of the limits."""
+    return sum(misfit.excess for misfit in choice.misfits)
+
+
 def _rounded_up(misfit: Misfit) -> float:
     """The value as a limit that people write: whole KiB, three significant digits."""
     if misfit.unit == "B":
@@ -128,7 +140,7 @@ def _written(misfit: Misfit, limit: float) -> str:
     """A limit as anvil.yaml has it."""
     if misfit.unit == "B":
         return f"{limit / 1024:.0f} KiB"
-    return f"{limit * 1000:.4g} ms" if misfit.unit == "s" else f"{limit:.4g}"
+    return duration(limit) if misfit.unit == "s" else f"{limit:.4g}"
 
 
 def _undone(
@@ -177,9 +189,7 @@ def _attempt(
 
 def nearest(decision: Decision, found: Sequence[Remedy]) -> tuple[Diagnostic, ...]:
     """What is missing to the choice that comes nearest to fitting, and what would make it fit."""
-    closest = min(
-        decision.choices, key=lambda choice: sum(misfit.excess for misfit in choice.misfits)
-    )
+    closest = min(decision.choices, key=_excess)
     hint = "nothing that was tried makes it fit: a smaller model is needed"
     if found:
         ways = [
@@ -230,5 +240,5 @@ def outcome(choice: Choice) -> str:
     if prediction.flash_bytes is not None:
         figures.append(f"{prediction.flash_bytes:,} B of flash")
     if prediction.latency_s is not None:
-        figures.append(f"{prediction.latency_s * 1000:.3g} ms")
+        figures.append(duration(prediction.latency_s))
     return f"{choice.label} with {', '.join(figures)}" if figures else choice.label

@@ -25,6 +25,8 @@ class Port:
     shape: tuple[int, ...]
     dtype: str  # NumPy's name
     n_bytes: int
+    scale: float | None = None  # real value = scale * (value - zero_point); None for floats
+    zero_point: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ values, interval = ...  from the action's outputs RETURNED and INTERVAL
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from typing import TYPE_CHECKING
 
@@ -75,7 +75,15 @@ def metric_failure(error: AnvilError, folder: str) -> AnvilError:
         message, hint = str(found["message"]), str(found["hint"])
         file, line = found["file"], found["line"]
     except (ValueError, KeyError, TypeError):
-        return error
+        # It took its process with it, or the time was up: this is the function's doing, too,
+        # unless memory or a tool was lacking, and then the message says so.
+        return AnvilError(
+            *(
+                replace(d, hint=d.hint or "see what the function of data.metric does there")
+                for d in error.diagnostics
+            ),
+            exit_code=error.exit_code,
+        )
     return AnvilError(
         Diagnostic(
             code="metric.failed",

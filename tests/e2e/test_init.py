@@ -114,6 +114,14 @@ def test_a_keras_file_tells_its_input(tmp_path: Path) -> None:
     assert "net.keras: input 7" in ended.stderr
 
 
+def test_a_shape_that_no_build_takes_is_refused(tmp_path: Path) -> None:
+    layers = [{"class_name": "InputLayer", "config": {"batch_shape": [None, None, 3], "name": "x"}}]
+    with zipfile.ZipFile(tmp_path / "net.keras", "w") as archive:
+        archive.writestr("config.json", json.dumps({"config": {"layers": layers}}))
+    _fails(_init(tmp_path), "input 'x' takes ? x 3", "only the batch may be open")
+    assert not (tmp_path / "anvil.yaml").exists()
+
+
 def test_nothing_is_overwritten(tmp_path: Path) -> None:
     shutil.copy(_MODEL, tmp_path)
     (tmp_path / "anvil.yaml").write_text("mine\n", encoding="utf-8")

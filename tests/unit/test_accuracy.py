@@ -14,6 +14,7 @@ from anvil.cache.store import Store
 from anvil.core.attributes import SoftmaxAttributes
 from anvil.core.candidate import Candidate
 from anvil.core.diagnostics import AnvilError, Severity
+from anvil.core.target import Requirements
 from anvil.core.tensor import DType
 from anvil.pipeline.accuracy import MeasuredCandidates, measure
 from tests.support.data_projects import text_of, workspace
@@ -27,6 +28,7 @@ from tests.support.tflite_builder import (
     run_reference,
     tflite_bytes,
 )
+from tests.unit.test_starter import loaded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -316,6 +318,7 @@ def with_metrics(project: Path) -> Path:
     (project / "helpers/scores.py").write_text(HELPERS)
     (project / "helpers/constants.py").write_text("AXIS = 1\n")
     (project / "broken.py").write_text("import numpy\n\ndef f(:\n")
+    (project / "vanishing.py").write_text("import os\n\ndef f(outputs, labels):\n    os._exit(3)\n")
     (project / "lacking.py").write_text("import numpy\nimport no_such_package_here\n")
     return project
 
@@ -384,6 +387,42 @@ def test_a_users_mistake_is_one_error_at_its_place(
         )
     assert error.value.exit_code == 2
     golden.check(f"accuracy/{case}.txt", text_of(error.value.diagnostics, with_metrics))
+
+
+def test_a_function_that_takes_its_process_along_is_told_of(with_metrics: Path) -> None:
+    with pytest.raises(AnvilError) as error:
+        run(with_metrics, INT8, evaluation="e.npz", metric="vanishing:f")
+    (said,) = error.value.diagnostics
+    assert "exit code 3" in said.message
+    assert "data.metric" in (said.hint or "")
+
+
+@pytest.mark.parametrize(
+    ("n_samples", "floor", "words"),
+    [
+        (5, None, "5 samples, which says little"),
+        (1, None, "1 sample, which"),
+        (50, 0.01, "a single one is more of top1 than max_accuracy_drop, 0.01"),
+        (50, 0.02, None),
+        (8, None, None),
+    ],
+)
+def test_too_few_samples_for_what_is_asked_are_said(
+    project: Path, n_samples: int, floor: float | None, words: str | None
+) -> None:
+    np.savez(project / "e.npz", x=ROWS[:n_samples], y=LABELS[:n_samples])
+    made = workspace(project, cache=project / ".cache", evaluation="e.npz", metric="top1")
+    request = loaded("version: 1\nname: p\nmodel: m.tflite\ntargets: {rpi4: {}}\n").project.targets[
+        0
+    ]
+    request = replace(request, requirements=Requirements(max_accuracy_drop=floor))
+    made = replace(made, project=replace(made.project, targets=(request,)))
+    found = measure(made, [FLOAT32], float_model=FLOAT, listener=lambda _: None)
+    assert len(found.candidates) == 1
+    assert [words in d.message for d in found.diagnostics if words is not None] == [True] * (
+        words is not None
+    )
+    assert bool(found.diagnostics) == (words is not None)
 
 
 @pytest.mark.parametrize(

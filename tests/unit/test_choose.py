@@ -205,6 +205,12 @@ def test_the_cheapest_way_comes_first_and_three_are_enough() -> None:
     )
     strict = Requirements(max_accuracy_drop=0.1)
     decision = choose(made, plan().target, strict, _BALANCED)
+    # Whoever allows more gets another choice: the largest loss has the least latency.
+    choices = tuple(
+        replace(one, prediction=replace(one.prediction, latency_s=1e-3 / one.misfits[0].value))
+        for one in decision.choices
+    )
+    decision = ordered(choices, (), ORDERS["speed"])
     found = remedies(decision, made, plan().target, strict, [])
     assert [one.change for one in found] == [
         "set max_accuracy_drop to 0.2",
@@ -212,7 +218,17 @@ def test_the_cheapest_way_comes_first_and_three_are_enough() -> None:
         "set max_accuracy_drop to 0.4",
     ]
     assert found[0].cost < found[1].cost < found[2].cost
-    assert found[0].result.label == "float32"
+    assert [one.result.label for one in found] == ["float32", "float16", "int16x8"]
+
+
+def test_a_weaker_requirement_that_brings_nothing_else_is_not_proposed() -> None:
+    made = material(candidate("int8", drop=0.5), candidate("float32", drop=0.2))
+    strict = Requirements(max_accuracy_drop=0.1)
+    decision = choose(made, plan().target, strict, _BALANCED)
+    found = remedies(decision, made, plan().target, strict, [])
+    assert [one.change for one in found] == ["set max_accuracy_drop to 0.2"], (
+        "with 0.5 it is float32 as well, which is as small and loses less"
+    )
 
 
 def test_requirements_that_contradict_each_other_are_named() -> None:

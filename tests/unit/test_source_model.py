@@ -15,8 +15,9 @@ from anvil.pipeline.source import source_model
 from anvil.pipeline.workspace import Options, read_model
 from anvil.quantize.formats import ModelFormat
 from tests.support.data_projects import workspace
+from tests.support.float_models import N_INPUTS, dense_graph
 from tests.support.keras_files import keras_file
-from tests.support.tflite_builder import run_reference
+from tests.support.tflite_builder import run_reference, tflite_bytes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -127,6 +128,18 @@ def test_what_cannot_be_used_is_one_clear_error(
     for word in words:
         assert word in said.message
     assert said.file == str(keras_file(name))
+
+
+def test_weights_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
+    weights = np.ones((2, N_INPUTS), np.float32)
+    model = tmp_path / "model.tflite"
+    model.write_bytes(tflite_bytes(dense_graph([weights])))
+    assert _converted(tmp_path, model).kind == "float32"
+    weights[1, 2] = np.nan
+    model.write_bytes(tflite_bytes(dense_graph([weights])))
+    said = _refusal(tmp_path, model)
+    assert said.code == "model.nan"
+    assert "holds NaN" in said.message
 
 
 def test_a_lambda_is_converted_with_consent_and_for_that_run_alone(tmp_path: Path) -> None:
