@@ -7,7 +7,6 @@ import re
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from anvil import __version__
-from anvil.plan.rewrites import NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -154,7 +153,8 @@ def make_parser() -> argparse.ArgumentParser:
             metavar="NAME",
             action="append",
             default=[],
-            help="leave an exact rewrite out; repeatable: " + ", ".join(NAMES),
+            help="leave an exact rewrite out; repeatable (`anvil plan` lists what each gains, "
+            "and a name that is not there lists all)",
         )
         made.add_argument(
             "--allow-unsafe-model",

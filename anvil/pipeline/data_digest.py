@@ -12,6 +12,7 @@ import errno
 import hashlib
 import json
 import os
+import stat
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,6 +117,9 @@ def digest_of_listing(listing: Listing, files: DataFiles, store: Store) -> str:
 
 
 def _signature(found: os.stat_result) -> Signature:
+    if not stat.S_ISREG(found.st_mode):
+        # A pipe or a device may never end.
+        raise OSError(errno.EINVAL, "it is no regular file")
     return (found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
 
 

@@ -211,7 +211,9 @@ def _reasons(failed: Sequence[FailedCandidate]) -> list[Diagnostic]:
         replace(
             d,
             severity=Severity.ERROR,
-            message=d.message if of[0] in d.message else f"{', '.join(of)}: {d.message}",
+            message=d.message
+            if f"candidate {of[0]}" in d.message
+            else f"{', '.join(of)}: {d.message}",
         )
         for d, of in names.items()
     ]

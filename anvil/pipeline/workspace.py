@@ -130,6 +130,9 @@ def read_model(project: Project) -> Model:
     try:
         if path.is_dir():
             return _read_folder(path)
+        if path.exists() and not path.is_file():
+            # A pipe or a device may never end.
+            raise wrong(f"the model {path} is no regular file", "name a file or a folder")
         content = path.read_bytes()
     except FileNotFoundError:
         near = _nearest(path)

@@ -75,6 +75,19 @@ def test_a_folder_instead_of_a_model(tmp_path: Path) -> None:
     check_refused(_build(tmp_path, None), 2, "folder")
 
 
+def test_pipes_are_no_models_and_no_data(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "m.tflite")
+    check_refused(_build(tmp_path, None), 2, "no regular file", "m.tflite")
+    (tmp_path / "m.tflite").unlink()
+    os.mkfifo(tmp_path / "x.npy")
+    project = write_project(tmp_path, "m.tflite", targets=_LINUX)
+    (project / "m.tflite").write_bytes(_EXAMPLE_MODEL.read_bytes())
+    config = project / "anvil.yaml"
+    config.write_text(config.read_text() + "data: {evaluation: x.npy, metric: mse}\n")
+    ended = anvil("plan", "--json", "--project", project)
+    check_refused(ended, 2, "no regular file", "x.npy")
+
+
 def test_another_kind_of_model(tmp_path: Path) -> None:
     check_refused(_build(tmp_path, b"x", file="m.keras"), 2, ".keras", ".tflite")
 

@@ -179,9 +179,9 @@ def test_another_dtype(digits: Digits, images: Array, dtype: str) -> None:
     check_refused(ended, 2, "int8", "x.npy")
     # How floats become what the model takes is a line to copy.
     values = np.linspace(0, 1, 7)
-    line = ended.stderr.partition("real values X become ")[2].splitlines()[0]
+    line = ended.document()["diagnostics"][0]["hint"].removeprefix("real values X become ")
     converted = eval(line, {"numpy": np, "X": values})  # noqa: S307
-    assert converted.tolist() == np.round(values * 255 - 128).astype(np.int8).tolist()
+    assert converted.tolist() == (np.round(values * 255) - 128).astype(np.int8).tolist()
 
 
 def test_fields_are_no_elements(digits: Digits) -> None:
