@@ -15,6 +15,7 @@ import hashlib
 import json
 import os
 import sys
+import time
 from typing import Any
 
 from anvil.data import DATA_ROOT, PACKAGE, digests_below
@@ -25,6 +26,7 @@ _N_RECORDS = 8  # one for each list of targets that is asked for in turn
 _DATA_FOLDERS = ("kernels", "templates", "targets", "schemas")
 _PROJECT_FOLDERS = ("kernels", "targets", "quantized")
 _LARGE_BYTES = 16 << 20
+_TICK_NS = 2_000_000_000  # the coarsest clock of a file system in use: FAT's
 
 
 def is_plain(arguments: Any) -> bool:  # noqa: ANN401  argparse's namespace
@@ -76,17 +78,40 @@ def warm_targets(out: str, key: str) -> list[str] | None:
 def state_of(path: str) -> list[object]:
     """What a model or data lies at `path`: a file's SHA-256, and of a folder those of all in it.
 
-    A large file is known by its size, times and inode, as Git knows its index: hashing it
-    would take longer than the build that is spared. OSError where it cannot be read.
+    A large file, or every file of a large folder, is known by its size, times and inode, as Git
+    knows its index: hashing would take longer than the build that is spared. OSError where it
+    cannot be read, or is large and so new that it could change again without a change of times.
     """
+    if not os.path.isdir(path):
+        return _file_state(path, is_large=os.stat(path).st_size > _LARGE_BYTES)
+    files, folders = _below(path)
+    is_large = sum(os.stat(file).st_size for file in files) > _LARGE_BYTES
+    rows = [[os.path.relpath(file, path), _file_state(file, is_large=is_large)] for file in files]
+    # An empty folder may be a class of the data.
+    return [*rows, [os.path.relpath(folder, path) for folder in folders]]
+
+
+def _below(folder: str) -> tuple[list[str], list[str]]:
+    """The files and the folders below, in order."""
+    files, folders = [], []
+    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+        if entry.is_dir():
+            more_files, more_folders = _below(entry.path)
+            files += more_files
+            folders += [entry.path, *more_folders]
+        else:
+            files.append(entry.path)
+    return files, folders
+
+
+def _file_state(path: str, *, is_large: bool) -> list[object]:
+    if not is_large:
+        with open(path, "rb") as file:
+            return [_sha256(file.read())]
     stat = os.stat(path)
-    if os.path.isdir(path):
-        names = sorted(entry.name for entry in os.scandir(path))
-        return [[name, state_of(os.path.join(path, name))] for name in names]
-    if stat.st_size > _LARGE_BYTES:
-        return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
-    with open(path, "rb") as file:
-        return [_sha256(file.read())]
+    if max(stat.st_mtime_ns, stat.st_ctime_ns) > time.time_ns() - _TICK_NS:
+        raise OSError(path)
+    return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
 
 
 def states_of(paths: list[str]) -> list[tuple[str, list[object]]] | None:
