@@ -178,7 +178,7 @@ def test_another_dtype(digits: Digits, images: Array, dtype: str) -> None:
     ended = digits.run("--input", digits.save(images.astype(np.int64).astype(dtype)))
     check_refused(ended, 2, "int8", "x.npy")
     # How floats become what the model takes is a line to copy.
-    values = np.linspace(0, 1, 7)
+    values = np.linspace(0, 1, 6)
     line = ended.document()["diagnostics"][0]["hint"].removeprefix("real values X become ")
     converted = eval(line, {"numpy": np, "X": values})  # noqa: S307
     assert converted.tolist() == (np.round(values * 255) - 128).astype(np.int8).tolist()
