@@ -25,6 +25,7 @@ from anvil.core.candidate import Candidate
 from anvil.core.decision import FailedCandidate
 from anvil.core.diagnostics import AnvilError, Diagnostic, Severity
 from anvil.core.digest import canonical_json, digest_of, key_of
+from anvil.pipeline.candidate_warnings import few, no_data, not_pinned, stale
 from anvil.pipeline.data import changing, data_digest, read_dataset
 from anvil.pipeline.events import Event
 from anvil.pipeline.pinned import FOLDER, read_pins, write_pins
@@ -91,8 +92,8 @@ def candidate_models(
         )
     pins = read_pins(workspace)
     calibration = data_digest(workspace, "calibration")
-    stale = () if pins is None else _what_changed(workspace, pins, calibration)
-    if pins is not None and not stale:
+    changed = () if pins is None else _what_changed(workspace, pins, calibration)
+    if pins is not None and not changed:
         candidates = [
             # A float32 .tflite is its own, whatever is pinned.
             own if name == _FLOAT32 else _candidate(name, pins.files[name])
@@ -104,7 +105,7 @@ def candidate_models(
             candidates=tuple(candidates),
             float_model=own,
             failures=tuple(
-                _not_pinned(name) for name in wanted if name not in {*pins.files, _FLOAT32}
+                not_pinned(name) for name in wanted if name not in {*pins.files, _FLOAT32}
             ),
             diagnostics=(),
             calibration_sha256=pins.calibration_sha256,
@@ -114,7 +115,7 @@ def candidate_models(
     for name in wanted:
         if name != _FLOAT32:
             maker.make(name)
-    warnings = (*((_stale(workspace, stale),) if stale else ()), *maker.diagnostics)
+    warnings = (*((stale(workspace, changed),) if changed else ()), *maker.diagnostics)
     made = {_FLOAT32: own, **maker.made}
     return CandidateSet(
         source=source,
@@ -302,9 +303,9 @@ class _Maker:
 
         data = self.workspace.project.data
         if data is None or data.calibration is None:
-            self._warnings["calibration"] = _no_data(self.workspace, self.source, n_samples)
+            self._warnings["calibration"] = no_data(self.workspace, self.source, n_samples)
         elif n_samples < FEW_SAMPLES:
-            self._warnings["calibration"] = _few(data.calibration, n_samples, FEW_SAMPLES)
+            self._warnings["calibration"] = few(data.calibration, n_samples, FEW_SAMPLES)
 
 
 def _candidate(name: str, content: bytes) -> Candidate:
@@ -356,56 +357,3 @@ def _what_changed(workspace: Workspace, pins: Pins, calibration: str | None) -> 
         found = ", ".join(f"{name} {version}" for name, version in pins.quantizers)
         changed.append(f"the quantizer (they were made with {found})")
     return tuple(changed)
-
-
-def _not_pinned(name: str) -> FailedCandidate:
-    return FailedCandidate(
-        name=name,
-        diagnostics=(
-            Diagnostic(
-                code="pin.absent",
-                message=f"it is not among the pinned candidates in {FOLDER}/",
-                hint="`anvil plan --pin` pins what can be made; without the folder all are tried",
-            ),
-        ),
-    )
-
-
-def _stale(workspace: Workspace, changed: Sequence[str]) -> Diagnostic:
-    return Diagnostic(
-        code="pin.stale",
-        severity=Severity.WARNING,
-        message=f"the pinned candidates are not used: {' and '.join(changed)} changed since",
-        file=str(workspace.folder / FOLDER),
-        hint="`anvil plan --pin` pins the new ones",
-    )
-
-
-def _no_data(workspace: Workspace, source: SourceModel, n_samples: int) -> Diagnostic:
-    from anvil.quantize.random_inputs import DEFAULT_RANGE
-
-    ranges = [limits or DEFAULT_RANGE for limits in source.input_ranges]
-    shown = ", ".join(f"{low:g} to {high:g}" for low, high in dict.fromkeys(ranges))
-    return Diagnostic(
-        code="quantize.no-calibration",
-        severity=Severity.WARNING,
-        message=(
-            "there is no calibration data: the quantized candidates are calibrated with "
-            f"{n_samples} random inputs from {shown}, and real ones may do worse"
-        ),
-        file=workspace.project.file,
-        hint="name representative inputs at data.calibration",
-    )
-
-
-def _few(file: str, n_samples: int, wanted: int) -> Diagnostic:
-    return Diagnostic(
-        code="quantize.few-samples",
-        severity=Severity.WARNING,
-        message=(
-            f"the calibration data has {n_samples} sample{'s' if n_samples != 1 else ''}, and "
-            f"fewer than {wanted} say little about the values that each layer takes"
-        ),
-        file=file,
-        hint="give some hundred representative inputs",
-    )
