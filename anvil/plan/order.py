@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 # Sets of finished steps to look at. A chain of n steps has n of them, k chains of n each n**k.
 _MOST_STATES = 5_000
 _BEAM = 100  # states kept after each step where there are more
+_MOST_STEPS = 40_000  # looked at in all: a large graph gets a narrower beam
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +107,8 @@ class _Search:
         """The best order below `limit` bytes, if there is one."""
         states = {0: _State(self._start, self._after_start(), ())}
         n_seen = 0
+        n_steps = len(self._steps)
+        beam = max(4, min(_BEAM, _MOST_STEPS // (n_steps * n_steps)))
         for _ in self._steps:
             following: dict[int, _State] = {}
             for done, state in states.items():
@@ -116,8 +119,8 @@ class _Search:
                     if peak < limit and (after not in following or peak < following[after].peak):
                         following[after] = _State(peak, live, (*state.order, number))
             n_seen += len(following)
-            if n_seen > _MOST_STATES and len(following) > _BEAM:
-                best = sorted(following.items(), key=lambda item: _rank(item[1]))[:_BEAM]
+            if n_seen > _MOST_STATES and len(following) > beam:
+                best = sorted(following.items(), key=lambda item: _rank(item[1]))[:beam]
                 following = dict(best)
             states = following
         return min((_rank(state) for state in states.values()), default=(0, 0, None))[2]

@@ -10,7 +10,10 @@ if TYPE_CHECKING:
 
     from anvil.plan.layout import Blocks, Pair
 
+# Trials, and how many pairs of blocks all of them may look at: a graph of hundreds of operators
+# gets few, since each takes long and is unlikely to help.
 _N_TRIALS = 300
+_MOST_LOOKS = 500_000
 
 
 def place(blocks: Blocks, pairs: Sequence[Pair], enough_bytes: int) -> tuple[int, ...]:
@@ -35,7 +38,8 @@ def place(blocks: Blocks, pairs: Sequence[Pair], enough_bytes: int) -> tuple[int
             best = (size, order, offsets)
     assert best is not None
     drawn = _draws()
-    for _ in range(_N_TRIALS):
+    n_trials = min(_N_TRIALS, _MOST_LOOKS // max(1, len(pairs)))
+    for _ in range(n_trials):
         size, order, offsets = best
         if size <= enough_bytes:
             break

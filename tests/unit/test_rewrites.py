@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from anvil.core.attributes import Activation, ArithmeticAttributes
 from anvil.core.diagnostics import AnvilError
 from anvil.importers.tflite import import_tflite
 from anvil.ops.registry import DEFINITIONS
 from anvil.plan.rewrites import DESCRIPTIONS, NAMES
 from anvil.plan.rewrites.registry import FUNCTIONS
 from anvil.plan.rewrites.rewrite import check_names, cost_of, rewrite
-from tests.support.networks import random_network
+from tests.support.networks import Network, random_network
 from tests.support.programs import require_shared_model
 from tests.support.rewriting import (
     assert_same_bits,
@@ -51,6 +52,18 @@ def test_each_rewrite_alone_keeps_the_bits(name: str) -> None:
     for seed in range(4):
         graph = separable_network(100 + seed) if seed % 2 else spoil(random_network(seed), seed)
         assert_same_bits(graph, rewritten_alone(graph, name), inferences(graph, seed, n_random=2))
+
+
+@pytest.mark.parametrize("kind", ["ADD", "MUL"])
+def test_a_constant_operand_may_stand_first(kind: str) -> None:
+    net = Network(seed=3)
+    image = net.input((1, 13))
+    offset = net.constant(np.full((1, 1), 9, np.int8), scales=[0.05], zero_point=3)
+    summed = net.op(kind, [offset, image], ArithmeticAttributes(activation=Activation.RELU))
+    graph = net.graph(net.fully_connected(summed, n_outputs=4))
+    for disabled in (frozenset[str](), frozenset({"tables"}), frozenset(NAMES) - {"dead_channels"}):
+        rewritten = rewrite(graph, DEFINITIONS, disabled=disabled)
+        assert_same_bits(graph, rewritten, inferences(graph, 3))
 
 
 @pytest.mark.parametrize("seed", range(200, 206))

@@ -129,7 +129,11 @@ def _output(
         case "AVERAGE_POOL_2D" | "MAX_POOL_2D":
             return _pool(op, graph, source)
         case "ADD" | "MUL":
-            return _table(op, graph, definition, source) or _binary(op, graph, definition, known)
+            computed = {i for i in op.inputs if not graph.tensors[i].is_constant}
+            # The constant may stand first.
+            own = known.get(computed.pop()) if len(computed) == 1 else None
+            table = None if own is None else _table(op, graph, definition, own)
+            return table or _binary(op, graph, definition, known)
         case "PAD":
             return _pad(op, graph, source)
         case "CONCATENATION":
