@@ -79,7 +79,7 @@ class Planning:
     def _planned(self, request: TargetRequest) -> tuple[Choice, dict[str, bytes]]:
         from anvil.plan.decision_document import decision_sections
         from anvil.plan.document import plan_document
-        from anvil.plan.fit import unchecked
+        from anvil.plan.fit import unasked_loss, unchecked
 
         material = self._restricted(request)
         decision = self._decide(material, request)
@@ -92,6 +92,7 @@ class Planning:
             *material.warnings,
             *_left_out(decision.failed, request, material, self._workspace.model.file),
             *unchecked(chosen.prediction, request.requirements),
+            *unasked_loss(chosen.candidate, request.requirements),
         )
         document["warnings"] = [
             replace(warning, file=_portable(warning.file, self._workspace.folder)).as_json()

@@ -10,6 +10,7 @@ from anvil.core.fit import Misfit
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from anvil.core.candidate import Candidate
     from anvil.core.plan import Plan
     from anvil.core.prediction import Prediction
     from anvil.core.target import Requirements
@@ -102,5 +103,29 @@ def unchecked(prediction: Prediction, requirements: Requirements) -> tuple[Diagn
             severity=Severity.WARNING,
             message=f"requirement max_latency is not checked: {why}",
             hint="measure it: `anvil run --stats` counts instructions, and `NAME --bench` time",
+        ),
+    )
+
+
+def unasked_loss(candidate: Candidate, requirements: Requirements) -> tuple[Diagnostic, ...]:
+    """A warning where more accuracy is lost than chance explains, and no requirement limits it."""
+    accuracy = candidate.accuracy
+    if requirements.max_accuracy_drop is not None or accuracy is None:
+        return ()
+    low, high = accuracy.interval
+    reference = accuracy.reference
+    if reference is None or not (
+        reference > high if accuracy.higher_is_better else reference < low
+    ):
+        return ()
+    return (
+        Diagnostic(
+            code="accuracy.lost",
+            severity=Severity.WARNING,
+            message=(
+                f"{candidate.name} is taken with a {accuracy.metric} of {accuracy.value:.4g}, and "
+                f"the float model's is {reference:.4g}: nothing limits what may be lost"
+            ),
+            hint="set requirements.max_accuracy_drop, or put accuracy first with `order`",
         ),
     )

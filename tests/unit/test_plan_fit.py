@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from anvil.core.candidate import Accuracy, Candidate
 from anvil.core.diagnostics import Severity
 from anvil.core.fit import Misfit
 from anvil.core.plan import Plan
@@ -16,7 +17,7 @@ from anvil.core.target import Region, Requirements
 from anvil.package.measure import measured_document, oversize
 from anvil.package.wasm_module import module_memory
 from anvil.plan.document import plan_digest, plan_document
-from anvil.plan.fit import misfits, unchecked
+from anvil.plan.fit import misfits, unasked_loss, unchecked
 from anvil.plan.predict import predict
 from tests.support import projects
 from tests.support.graphs import small_network
@@ -91,6 +92,31 @@ def test_a_wish_that_nothing_is_known_of_is_warned_of() -> None:
     assert found.severity is Severity.WARNING
     assert "max_latency" in found.message
     assert unchecked(replace(unknown, latency_s=2.0), Requirements(max_latency_s=1.0)) == ()
+
+
+def test_a_loss_that_nothing_limits_is_warned_of() -> None:
+    accuracy = Accuracy(
+        metric="auc",
+        value=0.89,
+        interval=(0.86, 0.92),
+        reference=0.99,
+        n_samples=200,
+        higher_is_better=True,
+    )
+
+    def found(**changes: Any) -> int:  # noqa: ANN401  Accuracy's fields
+        one = Candidate(
+            name="int8", content=b"", sha256="0" * 64, accuracy=replace(accuracy, **changes)
+        )
+        return len(unasked_loss(one, _NOTHING))
+
+    assert found() == 1
+    assert found(reference=0.91) == 0, "within the interval"
+    assert found(reference=None) == 0
+    assert found(higher_is_better=False) == 0, "it got better"
+    assert found(higher_is_better=False, reference=0.5) == 1
+    lossy = Candidate(name="int8", content=b"", sha256="0" * 64, accuracy=accuracy)
+    assert unasked_loss(lossy, Requirements(max_accuracy_drop=0.5)) == ()
 
 
 # plan.json.
