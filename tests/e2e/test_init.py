@@ -123,7 +123,7 @@ def test_a_shape_that_no_build_takes_is_refused(tmp_path: Path) -> None:
 
 
 def test_nothing_is_overwritten(tmp_path: Path) -> None:
-    shutil.copy(_MODEL, tmp_path)
+    shutil.copy(_MODEL, tmp_path / "digits.int8.tflite")
     (tmp_path / "anvil.yaml").write_text("mine\n", encoding="utf-8")
     _fails(_init(tmp_path), "there is", "anvil.yaml already", "--force")
     assert _written(tmp_path) == "mine\n"
