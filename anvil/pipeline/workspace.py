@@ -59,23 +59,9 @@ def options(
 ) -> Options:
     """The options of a command line. Raises AnvilError for a rewrite that is not there."""
     from anvil.core.decision import ORDERS
-    from anvil.plan.rewrites import DESCRIPTIONS, NAMES
+    from anvil.plan.rewrites import check_names
 
-    mistakes = []
-    for name in dict.fromkeys(disabled_rewrites):
-        if name not in NAMES:
-            near = difflib.get_close_matches(name, NAMES, n=1)
-            mistakes.append(
-                Diagnostic(
-                    code="cli.usage",
-                    message=f"--no-rewrite: there is no {name!r}; there is {', '.join(NAMES)}",
-                    hint=f"did you mean {near[0]!r}?"
-                    if near
-                    else "; ".join(f"{known}: {what}" for known, what in DESCRIPTIONS.items()),
-                )
-            )
-    if mistakes:
-        raise AnvilError(*mistakes)
+    check_names(disabled_rewrites)
     return Options(
         disabled_rewrites=frozenset(disabled_rewrites),
         allow_unsafe_model=allow_unsafe_model,

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from anvil.core.attributes import Activation, ArithmeticAttributes
+from anvil.core.attributes import Activation, ArithmeticAttributes, Padding
 from anvil.core.diagnostics import AnvilError
 from anvil.importers.tflite import import_tflite
 from anvil.ops.registry import DEFINITIONS
-from anvil.plan.rewrites import DESCRIPTIONS, NAMES
+from anvil.plan.rewrites import DESCRIPTIONS, NAMES, check_names
 from anvil.plan.rewrites.registry import FUNCTIONS
-from anvil.plan.rewrites.rewrite import check_names, cost_of, rewrite
-from tests.support.networks import Network, random_network
+from anvil.plan.rewrites.rewrite import cost_of, rewrite
+from tests.support.networks import Network, convolution_attributes, random_network
 from tests.support.programs import require_shared_model
 from tests.support.rewriting import (
     assert_same_bits,
@@ -115,10 +115,23 @@ def test_rewriting_again_finds_nothing() -> None:
 def test_a_name_that_is_no_rewrite_is_refused_with_the_nearest() -> None:
     with pytest.raises(AnvilError) as error:
         check_names(["pads", "tables", "zzz"])
-    assert [d.hint for d in error.value.diagnostics] == ["did you mean 'pad'?", None]
+    near, far = (d.hint for d in error.value.diagnostics)
+    assert near == "did you mean 'pad'?"
+    assert all(f"{name}: {text}" in str(far) for name, text in DESCRIPTIONS.items())
     assert all(name in error.value.diagnostics[1].message for name in NAMES)
 
 
 def test_every_rewrite_is_described_in_one_line() -> None:
     assert list(DESCRIPTIONS) == list(NAMES) == list(FUNCTIONS)
     assert all("\n" not in text and len(text) < 80 for text in DESCRIPTIONS.values())
+
+
+def test_what_a_folded_pad_leaves_behind_is_not_counted_as_cut() -> None:
+    net = Network(seed=4)
+    image = net.input((1, 6, 5, 3))
+    paddings = net.constant(np.array([[0, 0], [1, 1], [1, 1], [0, 0]], np.int32))
+    padded = net.op("PAD", [image, paddings])
+    attributes = convolution_attributes(padding=Padding.VALID)
+    graph = net.graph(net.convolution(padded, n_outputs=4, attributes=attributes))
+    found = rewrite(graph, DEFINITIONS)
+    assert [(one.name, one.n_applied) for one in found.applied] == [("pad", 1)]

@@ -3,8 +3,11 @@
 Here, and not beside the functions, because the command line names them without NumPy.
 """
 
-from collections.abc import Mapping
+import difflib
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
+
+from anvil.core.diagnostics import AnvilError, Diagnostic
 
 # What --no-rewrite takes, each with one line for help and errors.
 DESCRIPTIONS: Mapping[str, str] = MappingProxyType(
@@ -20,3 +23,21 @@ DESCRIPTIONS: Mapping[str, str] = MappingProxyType(
     }
 )
 NAMES: tuple[str, ...] = tuple(DESCRIPTIONS)
+
+
+def check_names(names: Iterable[str]) -> None:
+    """Refuse names that no rewrite has. Raises AnvilError that lists every one."""
+    mistakes = []
+    for name in dict.fromkeys(names):
+        if name not in NAMES:
+            near = difflib.get_close_matches(name, NAMES, n=1)
+            listed = "; ".join(f"{known}: {what}" for known, what in DESCRIPTIONS.items())
+            mistakes.append(
+                Diagnostic(
+                    code="rewrite.unknown",
+                    message=f"no rewrite is named {name!r}; there are {', '.join(NAMES)}",
+                    hint=f"did you mean {near[0]!r}?" if near else listed,
+                )
+            )
+    if mistakes:
+        raise AnvilError(*mistakes)

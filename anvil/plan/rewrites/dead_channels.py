@@ -56,7 +56,9 @@ def _cut_all(draft: Draft, definitions: Mapping[str, OperatorDefinition]) -> tup
     graph = draft.graph()
     bounds = channel_bounds(graph, definitions)
     needed = needed_channels(graph, bounds)
-    cut = {index: mask for index, mask in needed.items() if not mask.all()}
+    # What an earlier rewrite left without a reader or a writer has no channels to cut.
+    used = {index for op in graph.ops for index in (*op.inputs, *op.outputs)}
+    cut = {index: mask for index, mask in needed.items() if index in used and not mask.all()}
     if not cut:
         return 0, True
     for op in graph.ops:

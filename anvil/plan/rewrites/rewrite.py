@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from anvil.core.diagnostics import AnvilError, Diagnostic
 from anvil.core.rewrite import AppliedRewrite, Rewritten
-from anvil.plan.rewrites import NAMES
+from anvil.plan.rewrites import NAMES, check_names
 from anvil.plan.rewrites.draft import Draft
 from anvil.plan.rewrites.registry import FUNCTIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from anvil.core.graph import Graph
     from anvil.ops.definition import OperatorDefinition
@@ -28,23 +26,6 @@ class Cost:
     n_ops: int
 
 
-def check_names(names: Iterable[str]) -> None:
-    """Refuse names that no rewrite has. Raises AnvilError that lists every one."""
-    mistakes = []
-    for name in names:
-        if name not in NAMES:
-            near = difflib.get_close_matches(name, NAMES, n=1)
-            mistakes.append(
-                Diagnostic(
-                    code="rewrite.unknown",
-                    message=f"no rewrite is named {name!r}; there are {', '.join(NAMES)}",
-                    hint=f"did you mean {near[0]!r}?" if near else None,
-                )
-            )
-    if mistakes:
-        raise AnvilError(*mistakes)
-
-
 def rewrite(
     graph: Graph,
     definitions: Mapping[str, OperatorDefinition],
@@ -54,7 +35,7 @@ def rewrite(
     """Apply every rewrite that is not disabled until none finds anything.
 
     Inputs and outputs keep their order, names, shapes and quantization, and every output its
-    bits (float outputs included). A rewrite that gained nothing is not among `applied`.
+    bits (float outputs included). A rewrite that found nothing is not among `applied`.
     Raises AnvilError where `disabled` holds a name that is none.
     """
     check_names(sorted(disabled))
