@@ -7,7 +7,8 @@ import os
 import sys
 
 from anvil import warm
-from anvil.arguments import UsageError, make_parser
+from anvil.commands import make_parser
+from anvil.commands.parser import UsageError
 from anvil.wording import json_document, summary_line
 
 

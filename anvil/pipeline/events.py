@@ -64,6 +64,12 @@ class Outcome:
         """The process's exit code."""
         return worst_exit_code((*self.exit_codes, *(t.exit_code for t in self.targets)))
 
+    @property
+    def all_diagnostics(self) -> tuple[Diagnostic, ...]:
+        """Those of the command and of its targets; the same mistake of several is read once."""
+        listed = (*self.diagnostics, *(d for t in self.targets for d in t.diagnostics))
+        return tuple(dict.fromkeys(listed))
+
 
 DEBUG = "ANVIL_DEBUG"  # set, a defect shows where it lies
 

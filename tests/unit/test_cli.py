@@ -12,7 +12,8 @@ from collections.abc import Iterator
 import pytest
 
 from anvil import cli, display
-from anvil.arguments import UsageError, make_parser
+from anvil.commands import make_parser
+from anvil.commands.parser import UsageError
 from anvil.core.diagnostics import AnvilError, Diagnostic, ExitCode, Severity
 from anvil.display import LiveTable, PlainLines, Silence, make_progress
 from anvil.pipeline import events

@@ -9,7 +9,7 @@ import stat
 import pytest
 import yaml
 
-from anvil.arguments import make_parser
+from anvil.commands import make_parser
 from anvil.core.diagnostics import ExitCode
 from anvil.ops.registry import DEFINITIONS, INTERNAL
 from tests.support.programs import ROOT

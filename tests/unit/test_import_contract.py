@@ -14,7 +14,7 @@ PACKAGE = ROOT / "anvil"
 PURE_STAGES = {"config", "importers", "quantize", "plan", "render", "report"}
 EFFECT_STAGES = {"build", "verify", "package"}
 STAGES = PURE_STAGES | EFFECT_STAGES
-COMMAND_LINE = {"__main__", "arguments", "cli", "data", "display", "warm", "wording"}
+COMMAND_LINE = {"__main__", "cli", "commands", "data", "display", "warm", "wording"}
 # What sees files, clocks, the environment, processes or the network.
 EFFECTS = {
     "asyncio", "ctypes", "datetime", "filelock", "getpass", "glob", "http", "io", "locale",

@@ -1,0 +1,60 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from anvil.commands.parser import Targets, positive
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def add_project(made: argparse.ArgumentParser, *, out: bool = True) -> None:
+    """--project and, where targets are written, --out."""
+    made.add_argument(
+        "--project", metavar="DIR", default=".", help="the folder of anvil.yaml (default: .)"
+    )
+    if out:
+        made.add_argument(
+            "--out", metavar="DIR", help="where targets go (default: build/ in the project)"
+        )
+
+
+def add_targets(made: argparse.ArgumentParser) -> None:
+    """--target."""
+    made.add_argument(
+        "--target",
+        metavar="A,B,C",
+        action=Targets,
+        help="targets to work on; repeatable (default: all in anvil.yaml)",
+    )
+
+
+def add_jobs(made: argparse.ArgumentParser) -> None:
+    """--jobs."""
+    made.add_argument(
+        "--jobs", metavar="N", type=positive, help="targets at a time (default: all cores)"
+    )
+
+
+def add_planning(made: argparse.ArgumentParser) -> None:
+    """What decides a plan beside anvil.yaml."""
+    made.add_argument(
+        "--optimize",
+        choices=("size", "balanced", "speed"),
+        help="what the best choice is (default: anvil.yaml's optimize, or balanced)",
+    )
+    made.add_argument(
+        "--no-rewrite",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="leave an exact rewrite out; repeatable (`anvil plan` lists what each gains, "
+        "and a name that is not there lists all)",
+    )
+    made.add_argument(
+        "--allow-unsafe-model",
+        action="store_true",
+        help="load a Keras model that holds code of its own (Lambda layers, custom objects)",
+    )
