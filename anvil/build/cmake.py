@@ -40,7 +40,7 @@ def workflow(
             )
         ),
         inputs=project,
-        tools=tuple(sorted((*_TOOLS, (target.toolchain.package, target.toolchain.version)))),
+        tools=tuple(sorted((*_TOOLS, *target.toolchain.tools))),
         outputs=tuple(sorted(outputs)),
         timeout_s=_TIMEOUT_S,
     )

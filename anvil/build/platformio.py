@@ -54,7 +54,7 @@ def recipe(target: Target, name: str, project: Tree) -> Recipe:
         argv=("{python}", "-m", "platformio", "run", "--jobs", "2"),
         environment=_ENVIRONMENT,
         inputs=project,
-        tools=tuple(sorted((*TOOLS, (target.toolchain.package, target.toolchain.version)))),
+        tools=tuple(sorted((*TOOLS, *target.toolchain.tools))),
         outputs=tuple(sorted(output for output, _ in artifacts)),
         timeout_s=_TIMEOUT_S,
     )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from anvil.core.action import DEBIAN_TOOL
 from anvil.core.diagnostics import AnvilError, Diagnostic, ExitCode
 
 if TYPE_CHECKING:
@@ -90,7 +91,25 @@ def installed_version(distribution: str) -> str | None:
 
 def check_versions(tools: Iterable[tuple[str, str]]) -> None:
     """Refuse to run an action with other tools than its key names (exit 1)."""
+    rows = list(tools)
+    packages = [
+        f"{name.removeprefix(DEBIAN_TOOL)} {version}"
+        for name, version in rows
+        if name.startswith(DEBIAN_TOOL)
+    ]
+    # This machine's own packages are never taken: they float with its updates.
     wrong = [
+        Diagnostic(
+            code="tool.image-only",
+            message=(
+                "this build's compiler is only in the root file system, and the executor host "
+                f"does not use that: Debian's {', '.join(packages)}"
+            ),
+            hint="choose --executor docker or --executor sandbox (`anvil image build` makes the "
+            "root file system), or the toolchain zig",
+        )
+    ] * bool(packages)
+    wrong += [
         Diagnostic(
             code="tool.missing" if found is None else "tool.version",
             message=(
@@ -98,8 +117,8 @@ def check_versions(tools: Iterable[tuple[str, str]]) -> None:
             ),
             hint=_OPTIONAL.get(name, INSTALL_HINT),
         )
-        for name, version in tools
-        if (found := installed_version(name)) != version
+        for name, version in rows
+        if not name.startswith(DEBIAN_TOOL) and (found := installed_version(name)) != version
     ]
     if wrong:
         raise AnvilError(*wrong, exit_code=ExitCode.FAILED)

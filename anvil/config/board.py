@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from anvil.config.library import PROFILE_SUFFIX, unknown_profile
 from anvil.config.reader import Reader
+from anvil.config.toolchain import resolve_toolchain
 from anvil.config.wording import listed
 from anvil.core.diagnostics import AnvilError, Diagnostic
 from anvil.core.digest import key_of
@@ -29,12 +30,12 @@ from anvil.core.target import (
     PlatformIO,
     Region,
     Target,
-    Toolchain,
 )
 
 if TYPE_CHECKING:
     from anvil.config.document import Document, YamlPath
     from anvil.config.library import ProfileLibrary
+    from anvil.config.toolchain import ToolchainChoice
 
 _REPLACED_WHOLE = frozenset({"console", "emulator"})
 _EMULATOR_KEYS = {
@@ -77,15 +78,6 @@ _BUILDS = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ToolchainChoice:
-    """A toolchain that anvil.yaml names instead of the profile's."""
-
-    name: str
-    document: Document
-    path: YamlPath
-
-
 def resolve_target(
     library: ProfileLibrary, name: str, toolchain: ToolchainChoice | None = None
 ) -> Target:
@@ -101,7 +93,7 @@ def resolve_target(
     core = None if chain.core is None else _core(library, chain, reader)
     if chain.is_whole:
         _need_keys(reader)
-    compiler = _toolchain(library, chain, reader, toolchain)
+    compiler = resolve_toolchain(library, chain.core, reader, toolchain)
     fields: dict[str, Any] = {
         "name": name,
         "board": reader.text(("board",)),
@@ -211,52 +203,6 @@ def _core(library: ProfileLibrary, chain: _Chain, reader: Reader) -> Core | None
         features=features,
         digest=key_of([chain.core, architecture, features]),
     )
-
-
-def _toolchain(
-    library: ProfileLibrary, chain: _Chain, reader: Reader, choice: ToolchainChoice | None
-) -> Toolchain | None:
-    """The toolchain with its flags for the core; its mistakes go to `reader`."""
-    name = choice.name if choice is not None else reader.text(("toolchain",))
-    if name is None:
-        return None
-    read = library.read(f"toolchains/{name}")
-
-    def refuse(message: str, hint: str | None = None) -> None:
-        if choice is None:
-            reader.error(("toolchain",), "config.toolchain", message, hint)
-        else:
-            reader.diagnostics.append(
-                choice.document.error_at_value(choice.path, "config.toolchain", message, hint)
-            )
-
-    if read is None:
-        refuse(*unknown_profile(library, "toolchains", name))
-        return None
-    reader.diagnostics.extend(read.diagnostics)
-    if read.document is None or read.diagnostics or chain.core is None:
-        return None
-    cores = read.document.value["cores"]
-    if chain.core not in cores:
-        message = f"the toolchain {name!r} has no flags for the core {chain.core!r}; it has: "
-        refuse(message + listed(sorted(cores)), f"add them under `cores` in {read.document.file}")
-        return None
-    values = Reader([read.document])
-    at_core = ("cores", chain.core)
-    fields: dict[str, Any] = {
-        "name": name,
-        "kind": values.need_text(("kind",)),
-        "package": values.need_text(("package",)),
-        "version": values.need_text(("version",)),
-        "compile_flags": (
-            *values.texts(("compile_flags",)),
-            *values.texts((*at_core, "compile_flags")),
-        ),
-        "link_flags": values.texts(("link_flags",)),
-        "core_flags": values.texts((*at_core, "flags")),
-    }
-    # Of what this core gets only: flags for another one change nothing here.
-    return Toolchain(**fields, digest=key_of(fields))
 
 
 def _need_keys(reader: Reader) -> None:

@@ -6,13 +6,14 @@ import posixpath
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from anvil.config.board import ToolchainChoice, resolve_target
+from anvil.config.board import resolve_target
 from anvil.config.data_files import data_files
 from anvil.config.library import ProfileLibrary, ProfileRoot, unknown_profile
 from anvil.config.names import reason_against
 from anvil.config.reader import Reader
 from anvil.config.reading import SourceFile, read_valid
 from anvil.config.schemas import SchemaKind
+from anvil.config.toolchain import ToolchainChoice
 from anvil.core.decision import ORDERS
 from anvil.core.diagnostics import AnvilError, Diagnostic
 from anvil.core.target import Project, Requirements, TargetRequest

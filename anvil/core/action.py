@@ -16,6 +16,10 @@ from anvil.core.digest import Digest, key_of
 # Raise it when the meaning of an action changes without any of its fields changing.
 ACTION_FORMAT = 1
 
+# Begins the name of a tool that is a Debian package of the root file system, such as
+# debian:gcc-arm-none-eabi; a name without it is a Python distribution's.
+DEBIAN_TOOL = "debian:"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class FileNode:
@@ -74,7 +78,7 @@ class Action:
     argv: tuple[str, ...]  # `{python}`, `{zig}` and the like stand for pinned tools
     environment: tuple[tuple[str, str], ...]  # sorted; nothing else is visible
     inputs: Tree
-    tools: tuple[tuple[str, str], ...]  # name, digest or version of each pinned tool; sorted
+    tools: tuple[tuple[str, str], ...]  # name and version of each pinned tool; sorted
     outputs: tuple[str, ...]  # paths of files that it must produce, sorted
     timeout_s: int
 

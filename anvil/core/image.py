@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from anvil.core.action import DEBIAN_TOOL
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Package:
@@ -39,8 +41,14 @@ class Image:
     packages: tuple[Package, ...]  # sorted, all that are installed
     wheels: tuple[Wheel, ...]  # sorted, all that are installed
 
-    def version_of(self, name: str) -> str | None:
-        """The version of a wheel, or else of a Debian package, of that name; None without."""
-        versions = {package.name: package.version for package in self.packages}
-        versions |= {wheel.name: wheel.version for wheel in self.wheels}
-        return versions.get(name)
+    def version_of(self, tool: str) -> str | None:
+        """The version of a tool by its name in an action; None where the root lacks it.
+
+        That is a wheel, or behind `debian:` a Debian package; never one for the other.
+        """
+        if tool.startswith(DEBIAN_TOOL):
+            name = tool.removeprefix(DEBIAN_TOOL)
+            found = [package.version for package in self.packages if package.name == name]
+        else:
+            found = [wheel.version for wheel in self.wheels if wheel.name == tool]
+        return found[0] if found else None

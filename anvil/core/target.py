@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from anvil.core.action import DEBIAN_TOOL
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Region:
@@ -28,13 +30,26 @@ class Toolchain:
     """A compiler with its flags, from targets/toolchains/."""
 
     name: str
-    kind: str  # zig
-    package: str  # the PyPI distribution that carries it
+    kind: str  # zig, gcc
+    package: str  # that carries it: of PyPI for zig, of Debian for gcc
     version: str
     compile_flags: tuple[str, ...]  # for every C source, in order
     link_flags: tuple[str, ...]  # for every link
     core_flags: tuple[str, ...]  # compile and link, for the target's core
+    prefix: str | None = None  # of gcc's programs: arm-none-eabi-
+    release: str | None = None  # what gcc calls itself: 12.2.1
+    others: tuple[tuple[str, str], ...] = ()  # packages besides it that shape the result, sorted
     digest: str  # SHA-256 of the profile's values
+
+    @property
+    def tools(self) -> tuple[tuple[str, str], ...]:
+        """Name and version of its packages as an action names them, sorted.
+
+        (("ziglang", "0.17.1"),) or (("debian:binutils-arm-none-eabi", "2.40-2"), ...).
+        """
+        origin = DEBIAN_TOOL if self.kind == "gcc" else ""
+        packages = ((self.package, self.version), *self.others)
+        return tuple(sorted((f"{origin}{name}", version) for name, version in packages))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

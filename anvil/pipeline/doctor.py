@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from anvil.build import platformio
 from anvil.build.tools import INSTALL_HINT, installed_version
 from anvil.cache.location import user_store
+from anvil.core.action import DEBIAN_TOOL
 from anvil.core.diagnostics import AnvilError, ExitCode
 from anvil.pipeline.events import Outcome
 from anvil.pipeline.load import all_targets
@@ -113,8 +114,10 @@ def _package_check(distribution: str, purpose: str, pinned: str | None) -> _Chec
 def _pins() -> dict[str, str]:
     """The versions that actions insist on."""
     targets = (listing.target for listing in all_targets(Path()).listings)
-    toolchains = {t.toolchain.package: t.toolchain.version for t in targets if t is not None}
-    return {**dict(platformio.TOOLS), "ai-edge-litert": LITERT_VERSION, **toolchains}
+    rows = {row for target in targets if target is not None for row in target.toolchain.tools}
+    # Debian's packages are the root file system's, not this machine's.
+    wheels = {name: version for name, version in rows if not name.startswith(DEBIAN_TOOL)}
+    return {**dict(platformio.TOOLS), "ai-edge-litert": LITERT_VERSION, **wheels}
 
 
 def _cache_check() -> _Check:
