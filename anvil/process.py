@@ -106,11 +106,14 @@ def run(
     stdin: bytes = b"",
     timeout_s: float,
     cancellation: Cancellation | None = None,
+    umask: int = -1,
+    user: int | None = None,
 ) -> Completed:
     """Run a child to its end, its output kept apart in memory.
 
     The child leads a session of its own, so that Ctrl-C reaches it through us alone
-    and a timeout kills its children too. Raises FileNotFoundError or PermissionError where
+    and a timeout kills its children too. `umask` is -1 for ours; `user` is its uid and gid where
+    we are root, and no other group is left to it. Raises FileNotFoundError or PermissionError where
     the program cannot be started, KeyboardInterrupt when cancelled.
     """
     if cancellation is not None and cancellation.is_cancelled:
@@ -127,6 +130,10 @@ def run(
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             start_new_session=True,
+            umask=umask,
+            user=user,
+            group=user,
+            extra_groups=None if user is None else [],
         )
     deadline = time.monotonic() + timeout_s
     try:

@@ -7,122 +7,122 @@ action's files lie in the folder, only its environment is set, only its outputs 
 from __future__ import annotations
 
 import os
-from pathlib import Path
+import sys
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from anvil import process
-from anvil.build.tools import check_programs, check_versions, find_tools
-from anvil.cache.store import VanishedError
-from anvil.core.action import ActionError
-from anvil.core.diagnostics import AnvilError, Diagnostic, ExitCode
+from anvil.build.conditions import FAKETIME, variables
+from anvil.build.exchange import collect, expand, failure, materialise
+from anvil.build.tools import check_host, find_tools
+from anvil.core.executor import USUAL
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from anvil.cache.store import Store
     from anvil.core.action import Action, Tree
+    from anvil.core.executor import Conditions
 
-_LAST_LINES = 30
-_OVERFLOW_MARKS = ("overflowed by", "will not fit in region")
 # What a program needs to start at all; nothing of it reaches an output.
 _PASSED_ON = ("PATH", "SYSTEMROOT", "LD_LIBRARY_PATH")
 # Nothing of the user's is read, and a program that wants to write there is found out.
 _NO_HOME = "/nonexistent"
 
 
-def run_action(action: Action, store: Store, cancellation: process.Cancellation) -> Tree:
-    """Run `action` and keep its outputs in the store.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostExecutor:
+    """Runs actions here, with the pinned tools of the running Python."""
 
-    Raises AnvilError (exit 1) where a tool is missing, the command fails, its time runs out
-    or an output is not there; the last lines of its output are in the message. Raises
-    VanishedError where the store lacks an input.
-    """
-    check_versions(action.tools)
-    tools = find_tools()
-    check_programs(tools, (*action.argv, *(value for _, value in action.environment)))
-    files = store.get_tree(action.inputs)
-    if files is None:
-        raise VanishedError
-    with store.work_folder() as name:
-        folder = Path(name)
-        with store.explained():
-            _materialise(files, action.inputs, folder)
-        tokens = tools.as_tokens() | {
-            "tool_cache": str(store.tool_cache),
-            "work": str(folder),
-        }
-        environment = {key: os.environ[key] for key in _PASSED_ON if key in os.environ}
-        environment |= {"HOME": _NO_HOME, "TMPDIR": str(folder)}
-        environment |= {key: _expand(value, tokens) for key, value in action.environment}
-        try:
-            completed = process.run(
-                [_expand(word, tokens) for word in action.argv],
-                cwd=folder,
-                environment=environment,
-                timeout_s=action.timeout_s,
-                cancellation=cancellation,
-            )
-        except OSError as error:
-            raise _failure(
-                action, f"cannot start {action.argv[0]}: {error.strerror}", ""
-            ) from error
-        log = (completed.stdout + completed.stderr).decode(errors="replace")
-        log = log.replace(str(folder), ".")
-        if completed.timed_out:
-            raise _failure(action, f"took longer than {action.timeout_s} s and was ended", log)
-        if completed.returncode != 0:
-            raise _failure(action, f"ended with exit code {completed.returncode}", log)
-        return _collect(action, folder, store, log)
+    store: Store
+    cancellation: process.Cancellation
+
+    @property
+    def name(self) -> str:
+        """As `--executor` names it."""
+        return "host"
+
+    @property
+    def notice(self) -> str:
+        """How far it is hermetic."""
+        return "not hermetic, tools pinned by version"
+
+    @property
+    def variable(self) -> frozenset[str]:
+        """What it can vary: the user only as root, the clock only with libfaketime."""
+        found = {"folder", "umask", "locale", "time_zone"}
+        if _can_change_user(self.store):
+            found.add("user")
+        if _faketime() is not None:
+            found.add("clock_offset_s")
+        return frozenset(found)
+
+    def check(self, action: Action) -> None:
+        """Refuse an action whose tools are not here in the versions of its key (exit 1)."""
+        check_host(action)
+
+    def run(self, action: Action, *, conditions: Conditions = USUAL) -> Tree:
+        """Run `action` and keep its outputs in the store; see core/executor.py."""
+        self.check(action)
+        with self.store.work_folder() as name:
+            folder = Path(name)
+            if conditions.folder is not None:
+                folder = folder / PurePosixPath(conditions.folder).name
+                with self.store.explained():
+                    folder.mkdir()
+            materialise(self.store, action.inputs, folder)
+            tool_cache = self.store.tool_cache
+            if conditions.user is not None:
+                tool_cache = self._hand_over(Path(name), conditions.user)
+            tokens = find_tools().as_tokens() | {"tool_cache": str(tool_cache), "work": str(folder)}
+            environment = {key: os.environ[key] for key in _PASSED_ON if key in os.environ}
+            environment |= {"HOME": _NO_HOME, "TMPDIR": str(folder)}
+            environment |= {key: expand(value, tokens) for key, value in action.environment}
+            environment |= variables(conditions, _faketime())
+            try:
+                completed = process.run(
+                    [expand(word, tokens) for word in action.argv],
+                    cwd=folder,
+                    environment=environment,
+                    timeout_s=action.timeout_s,
+                    cancellation=self.cancellation,
+                    umask=conditions.umask,
+                    user=conditions.user,
+                )
+            except OSError as error:
+                what = f"cannot start {action.argv[0]}: {error.strerror}"
+                raise failure(action, what, "") from error
+            log = (completed.stdout + completed.stderr).decode(errors="replace")
+            log = log.replace(str(folder), ".")
+            if completed.timed_out:
+                raise failure(action, f"took longer than {action.timeout_s} s and was ended", log)
+            if completed.returncode != 0:
+                raise failure(action, f"ended with exit code {completed.returncode}", log)
+            places = {output: folder / output for output in action.outputs}
+            return collect(action, places, self.store, log)
+
+    def _hand_over(self, top: Path, user: int) -> Path:
+        """Give the work folder to `user`; the tool cache of that user alone."""
+        with self.store.explained():
+            top.chmod(0o711)
+            for path in (top, *top.rglob("*")):
+                os.chown(path, user, user)
+            # Who writes here must not be able to change what another user's build reads.
+            tool_cache = self.store.tool_cache / f"user-{user}"
+            tool_cache.mkdir(parents=True, exist_ok=True)
+            os.chown(tool_cache, user, user)
+        return tool_cache
 
 
-def _expand(word: str, tokens: Mapping[str, str]) -> str:
-    for token, value in tokens.items():
-        word = word.replace(f"{{{token}}}", value)
-    return word
+def _can_change_user(store: Store) -> bool:
+    """Whether we are root, and another user reaches the cache and the tools."""
+    if os.name != "posix" or os.geteuid() != 0:
+        return False
+    places = [store.root.absolute(), Path(sys.prefix).absolute()]
+    folders = {folder for place in places for folder in (place, *place.parents)}
+    return all(folder.stat().st_mode & 0o001 for folder in folders if folder.exists())
 
 
-def _materialise(files: Mapping[str, bytes], tree: Tree, folder: Path) -> None:
-    for node in tree.files:
-        path = folder / node.path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(files[node.path])
-        # One fixed mode and time, whatever the caller's umask and clock: they could enter an
-        # archive.
-        path.chmod(0o755 if node.executable else 0o644)
-        os.utime(path, times=(0, 0))
-
-
-def _collect(action: Action, folder: Path, store: Store, log: str) -> Tree:
-    contents: dict[str, bytes] = {}
-    executables = set()
-    for output in action.outputs:
-        path = folder / output
-        try:
-            contents[output] = path.read_bytes()
-        except OSError:
-            raise _failure(action, f"did not produce {output}", log) from None
-        if os.access(path, os.X_OK):
-            executables.add(output)
-    return store.put_tree(contents, frozenset(executables))
-
-
-def _failure(action: Action, what: str, log: str) -> AnvilError:
-    lines = log.strip().splitlines()
-    overflow = next((line for line in lines if any(mark in line for mark in _OVERFLOW_MARKS)), None)
-    if overflow is not None:
-        return AnvilError(
-            Diagnostic(
-                code="fit.link",
-                message=f"the program does not fit the device's memory: {overflow.strip()}",
-                hint="choose a target with more memory, or a smaller model",
-            ),
-            exit_code=ExitCode.DOES_NOT_FIT,
-        )
-    shown = "\n".join(lines[-_LAST_LINES:])
-    return ActionError(
-        Diagnostic(
-            code=f"{action.kind}.failed",
-            message=f"the {action.kind} action {what}" + (f":\n{shown}" if shown else ""),
-        ),
-        log,
-    )
+def _faketime() -> str | None:
+    """The path of libfaketime where Debian and its like put it, or None."""
+    found = sorted(Path("/usr/lib").glob(f"*/{FAKETIME}"))
+    return str(found[0]) if found else None

@@ -12,7 +12,10 @@ if TYPE_CHECKING:
 
     from anvil.cache.store import Store
     from anvil.core.action import Action, Tree
-    from anvil.process import Cancellation
+    from anvil.core.executor import Executor
+
+    # Asked only when something has to run: what is known starts no engine and imports nothing.
+    ExecutorFor = Callable[[Action], Executor]
 
 _T = TypeVar("_T")
 _ATTEMPTS = 3
@@ -26,23 +29,20 @@ def known(key: str, store: Store) -> Tree | None:
     return tree
 
 
-def perform(action: Action, store: Store, cancellation: Cancellation) -> Tree:
+def perform(action: Action, store: Store, executor_for: ExecutorFor) -> Tree:
     """Run `action` unless its outputs are known. A failure raises AnvilError and is not kept."""
     tree = known(action.key, store)
     if tree is None:
-        # Only a miss pays for the executor's imports.
-        from anvil.build.host import run_action  # noqa: PLC0415
-
-        tree = run_action(action, store, cancellation)
+        tree = executor_for(action).run(action)
         write_result(store, action.key, tree)
     return tree
 
 
 def perform_files(
-    action: Action, store: Store, cancellation: Cancellation
+    action: Action, store: Store, executor_for: ExecutorFor
 ) -> tuple[Tree, dict[str, bytes]]:
     """`perform`, and its outputs' bytes. Raises VanishedError where one is damaged."""
-    outputs = perform(action, store, cancellation)
+    outputs = perform(action, store, executor_for)
     files = store.get_tree(outputs)
     if files is None:
         raise VanishedError

@@ -15,6 +15,8 @@ from anvil.core.diagnostics import AnvilError, Diagnostic, ExitCode
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from anvil.core.action import Action
+
 INSTALL_HINT = "python3 -m pip install --require-hashes -r requirements/anvil.txt"
 # What most builds do without.
 _TENSORFLOW_HINT = (
@@ -122,3 +124,9 @@ def check_versions(tools: Iterable[tuple[str, str]]) -> None:
     ]
     if wrong:
         raise AnvilError(*wrong, exit_code=ExitCode.FAILED)
+
+
+def check_host(action: Action) -> None:
+    """Refuse to run an action whose tools are not here as its key names them (exit 1)."""
+    check_versions(action.tools)
+    check_programs(find_tools(), (*action.argv, *(value for _, value in action.environment)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from anvil.commands.options import add_jobs, add_planning, add_project, add_targets
+from anvil.commands.options import add_executor, add_jobs, add_planning, add_project, add_targets
 from anvil.commands.parser import add_command
 
 if TYPE_CHECKING:
@@ -33,12 +33,7 @@ def add(commands: Any) -> None:  # noqa: ANN401  argparse has no public name for
     add_targets(made)
     add_planning(made)
     add_jobs(made)
-    made.add_argument(
-        "--executor",
-        choices=("auto", "host"),
-        default="auto",
-        help="where compilers run; host: on this machine, with the pinned toolchain",
-    )
+    add_executor(made)
 
     made = add_command(
         commands,
@@ -87,6 +82,7 @@ def add(commands: Any) -> None:  # noqa: ANN401  argparse has no public name for
     add_targets(made)
     add_planning(made)
     add_jobs(made)
+    add_executor(made)
     made.add_argument(
         "--layers",
         action="store_true",
@@ -108,6 +104,7 @@ def add(commands: Any) -> None:  # noqa: ANN401  argparse has no public name for
     add_targets(made)
     add_planning(made)
     add_jobs(made)
+    add_executor(made)
     made.add_argument(
         "--out", metavar="FILE", help="the file to write (default: build/report.html)"
     )

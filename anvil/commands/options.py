@@ -38,6 +38,16 @@ def add_jobs(made: argparse.ArgumentParser) -> None:
     )
 
 
+def add_executor(made: argparse.ArgumentParser) -> None:
+    """--executor."""
+    made.add_argument(
+        "--executor",
+        choices=("auto", "host"),
+        default="auto",
+        help="where compilers run; host: on this machine, with the pinned toolchain",
+    )
+
+
 def add_planning(made: argparse.ArgumentParser) -> None:
     """What decides a plan beside anvil.yaml."""
     made.add_argument(

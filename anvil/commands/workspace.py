@@ -27,6 +27,7 @@ def with_workspace(
     Targets whose profiles are wrong are among the outcome's.
     """
     from anvil.display import make_progress
+    from anvil.pipeline.executors import AUTO
     from anvil.pipeline.load import load_workspace
 
     project, out = folders(arguments)
@@ -36,6 +37,8 @@ def with_workspace(
         names=arguments.target,
         cancellation=cancellation(),
         options=_options(arguments),
+        # A command that only plans has no such option.
+        executor=getattr(arguments, "executor", AUTO),
     )
     n_jobs = getattr(arguments, "jobs", None) or os.cpu_count() or 1
     with make_progress(sys.stderr, quiet=arguments.quiet) as listener:

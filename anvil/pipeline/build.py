@@ -156,7 +156,7 @@ class _TargetBuild:
             return finished
         if known(recipe.action.key, store) is None:
             self.tell("compiling")
-        outputs, files = perform_files(recipe.action, store, self.workspace.cancellation)
+        outputs, files = perform_files(recipe.action, store, self.workspace.executors.choose)
         finished = self._finish(rendered, recipe, outputs, files)
         write_result(store, key, finished)
         return finished
@@ -251,6 +251,7 @@ class _TargetBuild:
 
 def build(workspace: Workspace, listener: Listener, n_jobs: int) -> Outcome:
     """Build every target of the workspace; one that fails never stops another."""
+    workspace.executors.announce_to(listener)
     sources = read_sources(workspace)
     builds = _target_builds(workspace, sources, listener)
     cold = [one for one in builds if not one.is_up_to_date()]
@@ -307,9 +308,6 @@ def _run_cold(
 ) -> dict[str, TargetOutcome]:
     from concurrent.futures import ThreadPoolExecutor
 
-    listener(
-        Event(target="", step="executor host: not hermetic, tools pinned by version", is_note=True)
-    )
     with locked(workspace.out, listener), ThreadPoolExecutor(max_workers=n_jobs) as pool:
         futures = {one.target.name: pool.submit(_attempt, one) for one in cold}
         try:

@@ -263,7 +263,7 @@ class _Maker:
                 calibration=store.put(self._samples[0]) if calibrated else None,
                 int8=None if int8 is None else store.put(int8),
             )
-            files = perform_files(action, store, self.workspace.cancellation)[1]
+            files = perform_files(action, store, self.workspace.executors.choose)[1]
             n_samples = canonical_json(self._samples[1] if calibrated else 0)
             tree = store.put_tree(
                 {_CANDIDATE: files[candidates.OUTPUT], _N_SAMPLES: n_samples}, frozenset()

@@ -122,7 +122,7 @@ class LayerCheck:
             {path.removeprefix(PROJECT): content for path, content in files.items()}, frozenset()
         )
         recipe = RECIPES[target.build](roomy, workspace.project.name, project)
-        outputs, contents = perform_files(recipe.action, store, workspace.cancellation)
+        outputs, contents = perform_files(recipe.action, store, workspace.executors.choose)
         nodes = {node.path: node for node in outputs.files}
         moved = [(replace(nodes[output], path=path), output) for output, path in recipe.artifacts]
         install(
@@ -205,6 +205,6 @@ def reference(
             worker=store.put(worker_source()),
             layers=layers,
         )
-        return perform_files(action, store, workspace.cancellation)[1][OUTPUTS]
+        return perform_files(action, store, workspace.executors.choose)[1][OUTPUTS]
 
     return decode(healing(compute))

@@ -14,6 +14,7 @@ from anvil.config.schemas import Schemas
 from anvil.core.diagnostics import AnvilError, Diagnostic, ExitCode
 from anvil.core.digest import digest_of, key_of
 from anvil.pipeline.events import TargetOutcome, failed
+from anvil.pipeline.executors import AUTO, Executors
 from anvil.pipeline.workspace import Options, Workspace, read_model
 from anvil.resources import built_in, code_digest, contents, read_folder
 
@@ -46,8 +47,12 @@ def load_workspace(
     names: Sequence[str] | None,
     cancellation: Cancellation,
     options: Options | None = None,
+    executor: str = AUTO,
 ) -> Loaded:
-    """Raises AnvilError (exit 2) where anvil.yaml or the model cannot be used at all."""
+    """Raises AnvilError (exit 2) where anvil.yaml or the model cannot be used at all.
+
+    executor: one of executors.NAMES; nothing is asked of it before something has to run.
+    """
     store = user_store()
     loaded = _load_project(store, project, names)
     return Loaded(
@@ -58,6 +63,7 @@ def load_workspace(
             model=read_model(loaded.project),
             store=store,
             cancellation=cancellation,
+            executors=Executors(wanted=executor, store=store, cancellation=cancellation),
             options=options or Options(),
         ),
         failures=_failures(loaded),

@@ -289,7 +289,7 @@ class Meter:
         if known(action.key, store) is None:
             self._listener(Event(target="", step=step))
         try:
-            _, files = perform_files(action, store, self.workspace.cancellation)
+            _, files = perform_files(action, store, self.workspace.executors.choose)
         except AnvilError as error:
             raise _explained(error, name) from error
         result = decode(files[OUTPUTS])

@@ -160,7 +160,7 @@ def _converted(
         )
         if known(action.key, store) is None:
             listener(Event(target="", step="converting the model"))
-        return perform_files(action, store, workspace.cancellation)[1]
+        return perform_files(action, store, workspace.executors.choose)[1]
 
     try:
         done = healing(attempt)

@@ -49,7 +49,7 @@ def users_metric(
         workspace.store,
     )
     try:
-        _, outputs = perform_files(action, workspace.store, workspace.cancellation)
+        _, outputs = perform_files(action, workspace.store, workspace.executors.choose)
     except AnvilError as error:
         raise metric_failure(error, str(workspace.folder)) from error
     returned = np.load(io.BytesIO(outputs[RETURNED]), allow_pickle=False)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from anvil.cache.store import Store
     from anvil.core.target import Project
+    from anvil.pipeline.executors import Executors
     from anvil.process import Cancellation
 
 MODEL_SUFFIX = ".tflite"
@@ -79,6 +80,7 @@ class Workspace:
     model: Model
     store: Store
     cancellation: Cancellation
+    executors: Executors
     options: Options = Options()
 
     @property

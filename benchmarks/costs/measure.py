@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from anvil import process
+from anvil.build.host import HostExecutor
 from anvil.build.perform import perform_files
 from anvil.cache.location import user_store
 from anvil.ops.arrays import numpy_dtype
@@ -53,8 +54,9 @@ def build(plan: Plan, templates: Mapping[str, bytes] | None = None) -> dict[str,
         plan, plan_digest=_DIGEST, library=library, templates=chosen
     )
     store = user_store()
+    host = HostExecutor(store=store, cancellation=process.Cancellation())
     recipe = RECIPES[plan.target.build](plan.target, plan.name, store.put_tree(files, frozenset()))
-    _, outputs = perform_files(recipe.action, store, process.Cancellation())
+    _, outputs = perform_files(recipe.action, store, lambda _: host)
     return {artifact: outputs[output] for output, artifact in recipe.artifacts}
 
 

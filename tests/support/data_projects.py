@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from anvil.cache.store import Store
 from anvil.core.target import DataFiles, Project
 from anvil.core.tensor import DType, Quantization, Tensor
+from anvil.pipeline.executors import Executors
 from anvil.pipeline.workspace import Model, Workspace
 from anvil.process import Cancellation
 
@@ -29,6 +30,7 @@ def workspace(folder: Path, *, cache: Path, model: bytes = b"", **data: Any) -> 
     for role in ("calibration", "evaluation"):
         if role in data:
             data[role] = str(folder / data[role])
+    store, cancellation = Store(root=cache), Cancellation()
     return Workspace(
         project=Project(
             name="p",
@@ -46,8 +48,9 @@ def workspace(folder: Path, *, cache: Path, model: bytes = b"", **data: Any) -> 
             content=model,
             sha256=hashlib.sha256(model).hexdigest(),
         ),
-        store=Store(root=cache),
-        cancellation=Cancellation(),
+        store=store,
+        cancellation=cancellation,
+        executors=Executors(wanted="host", store=store, cancellation=cancellation),
     )
 
 

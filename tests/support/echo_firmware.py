@@ -11,7 +11,7 @@ import struct
 from typing import TYPE_CHECKING
 
 from anvil import process
-from anvil.build.host import run_action
+from anvil.build.host import HostExecutor
 from anvil.build.platformio import recipe
 from anvil.cache.store import Store
 from anvil.core.graph import Graph
@@ -171,7 +171,8 @@ def build(target: Target, cache: Path, folder: Path) -> None:
     store = Store(root=cache)
     tree = store.put_tree(project(target), frozenset())
     steps = recipe(target, NAME, tree)
-    outputs = store.get_tree(run_action(steps.action, store, process.Cancellation()))
+    host = HostExecutor(store=store, cancellation=process.Cancellation())
+    outputs = store.get_tree(host.run(steps.action))
     assert outputs is not None
     for output, artifact in steps.artifacts:
         path = folder / artifact

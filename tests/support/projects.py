@@ -10,7 +10,7 @@ import numpy as np
 
 from anvil import process
 from anvil.build import cmake, web
-from anvil.build.host import run_action
+from anvil.build.host import HostExecutor
 from anvil.cache.store import Store
 from anvil.config.profiles import load_targets
 from anvil.core.graph import ABSENT
@@ -120,7 +120,7 @@ def build(plan: Plan, cache: Path, folder: Path) -> None:
     store = Store(root=cache)
     recipe = {"cmake": cmake.recipe, "web": web.recipe}[plan.target.build]
     steps = recipe(plan.target, plan.name, store.put_tree(render(plan), frozenset()))
-    tree = run_action(steps.action, store, process.Cancellation())
+    tree = HostExecutor(store=store, cancellation=process.Cancellation()).run(steps.action)
     outputs = store.get_tree(tree)
     assert outputs is not None
     write({artifact: outputs[output] for output, artifact in steps.artifacts}, folder)

@@ -17,6 +17,7 @@ from anvil.core.target import Requirements, TargetRequest
 from anvil.pipeline import build, sources
 from anvil.pipeline.build import plan_documents
 from anvil.pipeline.candidates import candidate_models, pin
+from anvil.pipeline.executors import Executors
 from anvil.pipeline.planning import Planning
 from anvil.pipeline.sources import read_sources
 from anvil.pipeline.watched import is_as_read
@@ -131,7 +132,9 @@ def test_data_that_changes_under_a_command_enters_no_result(tmp_path: Path) -> N
     file.write_bytes(first)
     own = _documents(project).details["plan"]["accuracy"]
     assert own["value"] != other["value"]
-    fresh = replace(project, store=Store(root=tmp_path / "fresh"))
+    store = Store(root=tmp_path / "fresh")
+    executors = Executors(wanted="host", store=store, cancellation=project.cancellation)
+    fresh = replace(project, store=store, executors=executors)
     assert _documents(fresh).details["plan"]["accuracy"] == own
 
 

@@ -1,0 +1,32 @@
+"""What a run's surroundings, as a release varies them, mean for a child process."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from anvil.core.executor import Conditions
+
+FAKETIME = "faketime/libfaketime.so.1"  # below Debian's folder of libraries
+
+
+def variables(conditions: Conditions, faketime: str | None) -> dict[str, str]:
+    """The environment variables that `conditions` set, over what the action says.
+
+    faketime: path of libfaketime for the child, or None where it is not there. It changes the
+    time of day of programs that are linked dynamically; no other way is open to one process.
+    """
+    found: dict[str, str] = {}
+    if conditions.locale is not None:
+        found |= {"LC_ALL": conditions.locale, "LANG": conditions.locale}
+    if conditions.time_zone is not None:
+        found |= {"TZ": conditions.time_zone}
+    if conditions.clock_offset_s and faketime is not None:
+        found |= {
+            "LD_PRELOAD": faketime,
+            "FAKETIME": f"{conditions.clock_offset_s:+d}",
+            # Times of files and of waiting stay true: a build tool compares them.
+            "NO_FAKE_STAT": "1",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        }
+    return found
