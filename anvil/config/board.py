@@ -1,7 +1,7 @@
 """One board to a target: what it extends, its core and its toolchain resolved.
 
 A board's keys hold over those of the board that it extends; `memory` and `platformio` are
-merged key by key, `console`, `emulator` and `artifacts` are replaced as a whole. Where a
+merged key by key; `console`, `emulator`, `mcuboot` and `artifacts` are replaced as a whole. Where a
 board extends a board of its own name, it means the next root's: so a project changes one
 key of a built-in board by
 
@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from anvil.config.library import PROFILE_SUFFIX, unknown_profile
+from anvil.config.mcuboot import MCUBOOT, firmware_flash, read_mcuboot
 from anvil.config.reader import Reader
 from anvil.config.toolchain import resolve_toolchain
 from anvil.config.wording import listed
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from anvil.config.library import ProfileLibrary
     from anvil.config.toolchain import ToolchainChoice
 
-_REPLACED_WHOLE = frozenset({"console", "emulator"})
+_REPLACED_WHOLE = frozenset({"console", "emulator", MCUBOOT})
 _EMULATOR_KEYS = {
     "qemu-system-arm": ("machine",),
     "qemu-user": ("program", "cpu"),
@@ -112,6 +113,10 @@ def resolve_target(
         "platformio": _platformio(reader),
     }
     _check_memory(reader, fields["flash"], fields["ram"], fields["stack_bytes"])
+    mcuboot = read_mcuboot(reader, fields["flash"], fields["n_interrupts"])
+    if mcuboot is not None:
+        # A board without a bootloader keeps the digest that it has without this key.
+        fields |= {"mcuboot": mcuboot, "flash": firmware_flash(mcuboot)}
     _check_build(reader, core)
     if reader.diagnostics:
         raise AnvilError(*reader.sorted_diagnostics())
@@ -260,6 +265,9 @@ def _check_build(reader: Reader, core: Core | None) -> None:
             f"the core {core.name!r} is {core.architecture}"
         )
         reader.error(("build",), "config.build", message)
+    if build != "platformio" and reader.find((MCUBOOT,)) is not None:
+        message = f"MCUboot starts firmware, and this is a {build} project"
+        reader.error((MCUBOOT,), "config.build", message, "remove it")
     emulator = reader.text(("emulator", "kind"))
     if emulator in _EMULATOR_KEYS and emulator not in able.emulators:
         message = f"found {emulator!r}; a {build} project runs on: {listed(able.emulators)}"

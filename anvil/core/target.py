@@ -82,6 +82,38 @@ class PlatformIO:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Mcuboot:
+    """How the bootloader MCUboot finds, checks and starts the firmware."""
+
+    slot: Region  # where it keeps the image: header, firmware, signature, trailer
+    header_bytes: int  # in front of the firmware's vector table
+    alignment_bytes: int  # the smallest write of the flash
+    version: str  # MAJOR.MINOR.REVISION or MAJOR.MINOR.REVISION+BUILD
+    security_counter: int | None  # an image with a smaller one than was started before is refused
+    chip_flash: Region  # all of the flash; the target's `flash` is what the firmware may fill
+
+    @property
+    def overhead_bytes(self) -> int:
+        """Bytes of the slot behind the firmware: signature, and the state of an update.
+
+        As imgtool 2.5 counts them for an Ed25519 signature and an update that swaps slots.
+        """
+        largest = max(_MAX_ALIGNMENT, self.alignment_bytes)
+        status = _MAX_SECTORS * 3 * self.alignment_bytes
+        magic = -(-_MAGIC_BYTES // largest) * largest
+        counter = 0 if self.security_counter is None else _COUNTER_BYTES
+        return _SIGNATURE_BYTES + counter + status + 4 * largest + magic
+
+
+_MAX_ALIGNMENT = 8  # to which MCUboot aligns its own flags, at least
+_MAX_SECTORS = 128  # of a slot, by default
+_MAGIC_BYTES = 16
+# A field has 4 bytes in front, and so has a list of fields.
+_SIGNATURE_BYTES = 4 + (4 + 32) + (4 + 32) + (4 + 64)  # SHA-256, hash of the key, signature
+_COUNTER_BYTES = 4 + (4 + 4)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
     """One device: a profile from targets/boards/ with its core and toolchain resolved."""
 
@@ -96,12 +128,15 @@ class Target:
     rtos: str = "none"
     mcu: str | None = None
     clock_hz: int | None = None
-    flash: Region | None = None  # None where an operating system gives memory
+    flash: Region | None = (
+        None  # what firmware may fill; None where an operating system gives memory
+    )
     ram: Region | None = None
     stack_bytes: int | None = None  # reserved for the stack on a microcontroller
     n_interrupts: int = 0  # external interrupts in the vector table
     console: Console | None = None
     platformio: PlatformIO | None = None
+    mcuboot: Mcuboot | None = None  # the bootloader that starts the firmware, if one does
     digest: str  # SHA-256 of the profile's values, core and toolchain included
 
 

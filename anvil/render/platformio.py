@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from anvil.core.plan import Plan
-    from anvil.core.target import Console, Region, Target
+    from anvil.core.target import Console, Mcuboot, Region, Target
 
 # What PlatformIO 6.2.0 asks for: its package tool-scons 4.41101 stands for SCons 4.11.1.
 PLATFORMIO_VERSION = "6.2.0"
@@ -69,6 +69,8 @@ _PLAIN_FILES = {
     "platformio/platforms/anvil/builder/main.py": "platformio/builder.py",
 }
 
+_EMULATOR_SCRIPT = "firmware/emulator/memory.ld"
+
 _TEMPLATES = {
     "README.md": "platformio/README.md.j2",
     "platformio.ini": "platformio/platformio.ini.j2",
@@ -96,6 +98,13 @@ def render_platformio(
     files[f"platformio/platforms/anvil/boards/{values['board_id']}.json"] = render(
         environment, "platformio/board.json.j2", **values
     )
+    if plan.target.mcuboot is not None:
+        # The emulator has no bootloader: there the firmware begins where the chip's flash does.
+        files[_EMULATOR_SCRIPT] = render(
+            environment,
+            "firmware/memory.ld.j2",
+            **values | _flash_values(plan.target.mcuboot.chip_flash),
+        )
     tool_scons = {"package": "tool-scons", "version": _TOOL_SCONS_VERSION}
     files["platformio/packages/tool-scons/package.json"] = render(
         environment, "platformio/tool-scons.json.j2", **values | tool_scons
@@ -166,6 +175,7 @@ def _values(plan: Plan, plan_digest: str) -> dict[str, Any]:
         "compile_flags": list(target.toolchain.compile_flags),
         "link_flags": list(target.toolchain.link_flags),
         **_memory_values(target.flash, target.ram),
+        **_mcuboot_values(target.mcuboot),
         **_console_values(console),
     }
 
@@ -187,11 +197,23 @@ def _port_problems(plan: Plan) -> list[Diagnostic]:
 
 
 def _memory_values(flash: Region, ram: Region) -> dict[str, Any]:
-    return {
-        "flash_origin": f"0x{flash.origin:08X}",
-        "flash_bytes": flash.size_bytes,
+    return _flash_values(flash) | {
         "ram_origin": f"0x{ram.origin:08X}",
         "ram_bytes": ram.size_bytes,
+    }
+
+
+def _flash_values(flash: Region) -> dict[str, Any]:
+    return {"flash_origin": f"0x{flash.origin:08X}", "flash_bytes": flash.size_bytes}
+
+
+def _mcuboot_values(mcuboot: Mcuboot | None) -> dict[str, Any]:
+    if mcuboot is None:
+        return {"has_mcuboot": False}
+    return {
+        "has_mcuboot": True,
+        "emulator_script": _EMULATOR_SCRIPT,
+        "slot_origin": f"0x{mcuboot.slot.origin:08X}",
     }
 
 

@@ -100,7 +100,7 @@ library = library_env.StaticLibrary(
 env.Append(CPPPATH=["$PROJECT_SRC_DIR"])
 env.Prepend(LIBS=[library])
 program = env.BuildProgram()
-env.Depends(program, "$PROJECT_DIR/firmware/memory.ld")
+env.Depends(program, os.path.join("$PROJECT_DIR", env.BoardConfig().get("build.ldscript")))
 Default(program)
 
 if env["PIOENV"] == "device":
