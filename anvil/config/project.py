@@ -16,6 +16,7 @@ from anvil.config.schemas import SchemaKind
 from anvil.config.toolchain import ToolchainChoice
 from anvil.core.decision import ORDERS
 from anvil.core.diagnostics import AnvilError, Diagnostic
+from anvil.core.release import ReleaseFacts
 from anvil.core.target import Project, Requirements, TargetRequest
 
 if TYPE_CHECKING:
@@ -110,6 +111,11 @@ def load_project(
         data=data,
         optimize=_order(reader),
         targets=tuple(requests),
+        release=ReleaseFacts(
+            version=reader.text(("release", "version")) or "",
+            supplier=reader.text(("release", "supplier")) or "",
+            license=reader.text(("release", "license")) or "",
+        ),
     )
     return LoadedProject(project=project, failures=failures, memo={**valid, **library.memo()})
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from anvil.core.release import ReleaseFacts
 
 from anvil.core.action import DEBIAN_TOOL
 
@@ -186,3 +188,4 @@ class Project:
     data: DataFiles | None
     optimize: tuple[str, ...]  # criteria of core/decision.py, the first one first
     targets: tuple[TargetRequest, ...]  # those asked for, in the order asked
+    release: ReleaseFacts = field(default_factory=ReleaseFacts)

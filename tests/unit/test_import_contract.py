@@ -11,7 +11,7 @@ import pytest
 from tests.support.programs import ROOT
 
 PACKAGE = ROOT / "anvil"
-PURE_STAGES = {"config", "importers", "quantize", "plan", "render", "report"}
+PURE_STAGES = {"config", "importers", "quantize", "plan", "render", "report", "release"}
 EFFECT_STAGES = {"build", "verify", "package"}
 STAGES = PURE_STAGES | EFFECT_STAGES
 COMMAND_LINE = {"__main__", "cli", "commands", "data", "display", "warm", "wording"}

@@ -1,0 +1,138 @@
+"""Whether the documents of a release say the same: they were signed by one who may err.
+
+Everything here has the right bytes already. What is checked is that checksums, bills and
+manifests, which people read with other tools, say what the signed list says.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from anvil.core.diagnostics import Diagnostic
+from anvil.release.checksums import read_checksums
+from anvil.release.files import (
+    CANDIDATE,
+    CHECKSUMS,
+    LOCK,
+    MANIFEST,
+    PLAN,
+    SBOM,
+    SIGNED_SUFFIX,
+    VERIFICATION,
+)
+from anvil.release.sbom import file_digests, sbom_mistakes
+from anvil.release.strict_json import JsonError, read_json
+from anvil.release.target_folder import target_names
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from anvil.release.keys import PublicKey
+    from anvil.release.statement import Provenance
+
+_DEFECT = "the release was signed with it; whoever made the release has to make it again"
+
+
+def document_mistakes(
+    provenance: Provenance, files: Mapping[str, bytes], key: PublicKey
+) -> tuple[Diagnostic, ...]:
+    """Every contradiction between the documents of a release.
+
+    files: all of the release but the provenance, with the bytes that were signed.
+    """
+    del key
+    mistakes = [
+        _mistake(path, f"the release has no {path}")
+        for path in (CHECKSUMS, SBOM, LOCK)
+        if path not in files
+    ]
+    if mistakes:
+        return tuple(mistakes)
+    mistakes += _checksum_mistakes(provenance, files[CHECKSUMS])
+    mistakes += _guarded(SBOM, lambda: _sbom_mistakes(provenance, files[SBOM]))
+    if provenance.subjects[LOCK].sha256 != provenance.lock_sha256:
+        mistakes.append(_mistake(LOCK, f"{LOCK} is not the one that the provenance builds on"))
+    found = target_names(files)
+    if found != sorted(provenance.targets):
+        mistakes.append(
+            _mistake(
+                MANIFEST,
+                f"the provenance tells of {_listed(provenance.targets)}, and there are folders "
+                f"of {_listed(found)}",
+            )
+        )
+    for target in found:
+        path = f"{target}/{MANIFEST}"
+        mistakes += _guarded(path, partial(_manifest_mistakes, provenance, files, target))
+    return tuple(mistakes)
+
+
+def _checksum_mistakes(provenance: Provenance, content: bytes) -> list[Diagnostic]:
+    listed = read_checksums(content)
+    if listed is None:
+        return [_mistake(CHECKSUMS, f"{CHECKSUMS} is no sorted list of SHA-256 and paths")]
+    signed = {p: one.sha256 for p, one in provenance.subjects.items() if p != CHECKSUMS}
+    return [
+        _mistake(CHECKSUMS, f"{CHECKSUMS} says other than the provenance of {path}")
+        for path in sorted(listed.keys() | signed.keys())
+        if listed.get(path) != signed.get(path)
+    ]
+
+
+def _sbom_mistakes(provenance: Provenance, content: bytes) -> list[Diagnostic]:
+    document = read_json(content)
+    mistakes = sbom_mistakes(content)
+    if mistakes:
+        return [_mistake(SBOM, f"{SBOM} is not valid CycloneDX 1.6: {one}") for one in mistakes]
+    return [
+        _mistake(SBOM, f"{SBOM} says other than the provenance of {path}")
+        for path, digest in sorted(file_digests(document).items())
+        if path not in provenance.subjects or provenance.subjects[path].sha256 != digest
+    ]
+
+
+def _manifest_mistakes(
+    provenance: Provenance, files: Mapping[str, bytes], target: str
+) -> list[Diagnostic]:
+    file = f"{target}/{MANIFEST}"
+    manifest: Any = read_json(files[file])
+    mistakes = []
+    if manifest["target"] != target:
+        mistakes.append(_mistake(file, f"{file} is of {str(manifest['target'])[:80]!r}"))
+    plan = read_json(files[f"{target}/{PLAN}"])
+    if plan["digest"] != manifest["plan_digest"]:
+        mistakes.append(_mistake(file, f"{file} is of another plan than {target}/{PLAN}"))
+    listed = {f"{target}/{row['path']}": row for row in manifest["files"]}
+    start = f"{target}/"
+    there = {path for path in provenance.subjects if path.startswith(start)}
+    # What a release adds to what was built.
+    beside = {file, start + CANDIDATE, start + VERIFICATION}
+    beside |= {path for path in there if path.endswith(SIGNED_SUFFIX)}
+    for path in sorted(listed.keys() | (there - beside)):
+        row, subject = listed.get(path), provenance.subjects.get(path)
+        if subject is None:
+            mistakes.append(_mistake(file, f"{file} lists {path[:200]!r}, which is not there"))
+        elif row is None:
+            mistakes.append(_mistake(file, f"{file} does not list {path}"))
+        elif (row["sha256"], row["executable"]) != (subject.sha256, subject.executable):
+            mistakes.append(_mistake(file, f"{file} says other than the provenance of {path}"))
+    return mistakes
+
+
+def _guarded(file: str, check: Callable[[], list[Diagnostic]]) -> list[Diagnostic]:
+    """The mistakes of a document; one of its own where it is of an unknown form."""
+    try:
+        return check()
+    except JsonError as error:
+        return [_mistake(file, f"{file} {error}")]
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return [_mistake(file, f"{file} lacks what it has in a release, or a file beside it")]
+
+
+def _listed(names: object) -> str:
+    return ", ".join(str(name) for name in names) if isinstance(names, list | tuple) else ""
+
+
+def _mistake(path: str, message: str) -> Diagnostic:
+    return Diagnostic(code="release.contradiction", message=message, file=path, hint=_DEFECT)
