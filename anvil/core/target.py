@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from anvil.core.release import ReleaseFacts
-
 from anvil.core.action import DEBIAN_TOOL
+from anvil.core.release import ReleaseFacts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
