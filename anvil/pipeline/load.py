@@ -54,7 +54,7 @@ def load_workspace(
     executor: one of executors.NAMES; nothing is asked of it before something has to run.
     """
     store = user_store()
-    loaded = _load_project(store, project, names)
+    loaded = load_config(store, project, names)
     return Loaded(
         workspace=Workspace(
             project=loaded.project,
@@ -70,25 +70,8 @@ def load_workspace(
     )
 
 
-def load_target(*, project: Path, name: str) -> Target:
-    """One target as anvil.yaml has it. Raises AnvilError (exit 2)."""
-    loaded = _load_project(user_store(), project, (name,))
-    for outcome in _failures(loaded):
-        raise AnvilError(*outcome.diagnostics, exit_code=outcome.exit_code)
-    return loaded.project.targets[0].target
-
-
-def all_targets(project: Path) -> LoadedTargets:
-    """Every profile of the project's targets/ and the built-in ones."""
-    return load_targets(_roots(project), schemas=_schemas())
-
-
-def out_folder(project: Path, out: Path | None) -> Path:
-    """Where targets go: --out, or build/ in the project."""
-    return project / "build" if out is None else out
-
-
-def _load_project(store: Store, project: Path, names: Sequence[str] | None) -> LoadedProject:
+def load_config(store: Store, project: Path, names: Sequence[str] | None = None) -> LoadedProject:
+    """anvil.yaml and its targets, without the model. Raises AnvilError (exit 2)."""
     source = _read_config(project)
     # The memo is only as good as the code that wrote it.
     key = key_of(["config", code_digest(), digest_of(source.content).sha256])
@@ -102,6 +85,24 @@ def _load_project(store: Store, project: Path, names: Sequence[str] | None) -> L
         node = store.put_tree({_MEMO_FILE: memo_file}, frozenset())
         write_result(store, key, node)
     return loaded
+
+
+def load_target(*, project: Path, name: str) -> Target:
+    """One target as anvil.yaml has it. Raises AnvilError (exit 2)."""
+    loaded = load_config(user_store(), project, (name,))
+    for outcome in _failures(loaded):
+        raise AnvilError(*outcome.diagnostics, exit_code=outcome.exit_code)
+    return loaded.project.targets[0].target
+
+
+def all_targets(project: Path) -> LoadedTargets:
+    """Every profile of the project's targets/ and the built-in ones."""
+    return load_targets(_roots(project), schemas=_schemas())
+
+
+def out_folder(project: Path, out: Path | None) -> Path:
+    """Where targets go: --out, or build/ in the project."""
+    return project / "build" if out is None else out
 
 
 def _failures(loaded: LoadedProject) -> tuple[TargetOutcome, ...]:

@@ -16,7 +16,7 @@ from tests.support.programs import ROOT
 
 DOCUMENTS = sorted(
     str(path.relative_to(ROOT))
-    for pattern in ("*.md", "examples/**/*.md", "requirements/*.md")
+    for pattern in ("*.md", "docs/*.md", "examples/**/*.md", "requirements/*.md")
     for path in ROOT.glob(pattern)
 )
 README = (ROOT / "README.md").read_text(encoding="utf-8")
