@@ -35,7 +35,7 @@ def _answer_warm_build(words: list[str]) -> bool:
     if not warm.is_plain(arguments):
         return False
     out = os.path.normpath(arguments.out or os.path.join(arguments.project, "build"))
-    key = warm.inputs_key(arguments.project, out, arguments.target)
+    key = warm.inputs_key(arguments.project, out, arguments.target, is_locked=arguments.locked)
     targets = None if key is None else warm.warm_targets(out, key)
     if targets is None:
         return False

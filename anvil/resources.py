@@ -91,7 +91,12 @@ def digest_of_resources(resources: Mapping[str, Resource]) -> str:
 
 def code_digest() -> str:
     """A digest of Anvil's own Python, so that a changed stage never meets an old result."""
-    return key_of(digests_below(PACKAGE))
+    return key_of(code_digests())
+
+
+def code_digests() -> list[tuple[str, str]]:
+    """(path below the package, SHA-256) of each of Anvil's own modules, sorted."""
+    return digests_below(PACKAGE)
 
 
 def built_in_source(path: str) -> bytes:

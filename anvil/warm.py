@@ -20,10 +20,10 @@ from typing import Any
 
 from anvil.data import DATA_ROOT, PACKAGE, digests_below
 
-RECORD_FORMAT = 2
+RECORD_FORMAT = 3
 _FOLDER = ".anvil"
 _N_RECORDS = 8  # one for each list of targets that is asked for in turn
-_DATA_FOLDERS = ("kernels", "templates", "targets", "schemas")
+_DATA_FOLDERS = ("kernels", "templates", "targets", "schemas", "requirements")
 _PROJECT_FOLDERS = ("kernels", "targets", "quantized")
 _LARGE_BYTES = 16 << 20
 _TICK_NS = 2_000_000_000  # the coarsest clock of a file system in use: FAT's
@@ -36,13 +36,15 @@ def is_plain(arguments: Any) -> bool:  # noqa: ANN401  argparse's namespace
     )
 
 
-def inputs_key(project: str, out: str, targets: tuple[str, ...] | None) -> str | None:
+def inputs_key(
+    project: str, out: str, targets: tuple[str, ...] | None, *, is_locked: bool
+) -> str | None:
     """A digest of what a build of `targets` depends on but model and data; None without one.
 
-    Anvil's own code and data, anvil.yaml, and the project's kernels/, targets/ and quantized/
-    enter it, by content. Where the model and the data lie stands in anvil.yaml, so the record
-    itself has their states. Where project and output lie enters it too: the record of a copied
-    folder is not believed.
+    Anvil's own code and data, anvil.yaml, anvil.lock, and the project's kernels/, targets/ and
+    quantized/ enter it, by content; and whether the build was held to the lock. Where the model
+    and the data lie stands in anvil.yaml, so the record itself has their states. Where project
+    and output lie enters it too: the record of a copied folder is not believed.
     So does when a package was last installed, removed or replaced beside this Python.
     """
     try:
@@ -50,6 +52,7 @@ def inputs_key(project: str, out: str, targets: tuple[str, ...] | None) -> str |
             config = file.read()
         places = [os.path.abspath(project), os.path.abspath(out)]
         parts: list[object] = [RECORD_FORMAT, sys.version, places, targets, _sha256(config)]
+        parts += [is_locked, _lock_state(os.path.join(project, "anvil.lock"))]
         parts += [[path, os.stat(path).st_mtime_ns] for path in sys.path if _has_packages(path)]
         folders = [PACKAGE, *(os.path.join(DATA_ROOT, name) for name in _DATA_FOLDERS)]
         folders += [os.path.join(project, name) for name in _PROJECT_FOLDERS]
@@ -58,6 +61,14 @@ def inputs_key(project: str, out: str, targets: tuple[str, ...] | None) -> str |
     except OSError:
         return None
     return _sha256(json.dumps(parts).encode())
+
+
+def _lock_state(path: str) -> str | None:
+    try:
+        with open(path, "rb") as file:
+            return _sha256(file.read())
+    except FileNotFoundError:
+        return None
 
 
 def warm_targets(out: str, key: str) -> list[str] | None:

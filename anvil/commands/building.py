@@ -5,7 +5,14 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from anvil.commands.options import add_executor, add_jobs, add_planning, add_project, add_targets
+from anvil.commands.options import (
+    add_executor,
+    add_jobs,
+    add_locked,
+    add_planning,
+    add_project,
+    add_targets,
+)
 from anvil.commands.parser import add_command
 
 if TYPE_CHECKING:
@@ -27,11 +34,13 @@ def add(commands: Any) -> None:  # noqa: ANN401  argparse has no public name for
         "anvil build                                every target of anvil.yaml",
         "anvil build --target nrf52840,rpi4         two of them",
         "anvil build --project ../digits --out out --json",
+        "anvil build --locked                       with what anvil.lock names, or not at all",
         handler=_build,
     )
     add_project(made)
     add_targets(made)
     add_planning(made)
+    add_locked(made)
     add_jobs(made)
     add_executor(made)
 
@@ -81,6 +90,7 @@ def add(commands: Any) -> None:  # noqa: ANN401  argparse has no public name for
     add_project(made)
     add_targets(made)
     add_planning(made)
+    add_locked(made)
     add_jobs(made)
     add_executor(made)
     made.add_argument(
@@ -103,6 +113,7 @@ def add(commands: Any) -> None:  # noqa: ANN401  argparse has no public name for
     add_project(made, out=False)
     add_targets(made)
     add_planning(made)
+    add_locked(made)
     add_jobs(made)
     add_executor(made)
     made.add_argument(
@@ -122,7 +133,7 @@ def _build(arguments: argparse.Namespace) -> Outcome:
         if not warm.is_plain(arguments):
             return None
         out = os.path.normpath(out_folder(*folders(arguments)))
-        return warm.inputs_key(arguments.project, out, arguments.target)
+        return warm.inputs_key(arguments.project, out, arguments.target, is_locked=arguments.locked)
 
     before = key()
     states = None

@@ -48,6 +48,16 @@ def add_executor(made: argparse.ArgumentParser) -> None:
     )
 
 
+def add_locked(made: argparse.ArgumentParser) -> None:
+    """--locked."""
+    made.add_argument(
+        "--locked",
+        action="store_true",
+        help="refuse to go on where anything differs from anvil.lock (default: warn of it, and "
+        "take the root file system that it names where that is here)",
+    )
+
+
 def add_planning(made: argparse.ArgumentParser) -> None:
     """What decides a plan beside anvil.yaml."""
     made.add_argument(

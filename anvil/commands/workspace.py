@@ -40,17 +40,18 @@ def with_workspace(
         # A command that only plans has no such option.
         executor=getattr(arguments, "executor", AUTO),
     )
+    workspace = loaded.workspace
+    if getattr(arguments, "locked", False) and workspace.project.targets:
+        from anvil.pipeline.locking import held_to_lock
+
+        workspace = held_to_lock(workspace)
     n_jobs = getattr(arguments, "jobs", None) or os.cpu_count() or 1
     with make_progress(sys.stderr, quiet=arguments.quiet) as listener:
-        outcome = (
-            work(loaded.workspace, listener, n_jobs)
-            if loaded.workspace.project.targets
-            else Outcome()
-        )
+        outcome = work(workspace, listener, n_jobs) if workspace.project.targets else Outcome()
     targets = (*outcome.targets, *loaded.failures)
     if arguments.target is not None:
         targets = tuple(sorted(targets, key=lambda one: arguments.target.index(one.target)))
-    return loaded.workspace, replace(outcome, targets=targets)
+    return workspace, replace(outcome, targets=targets)
 
 
 def _options(arguments: argparse.Namespace) -> Options:

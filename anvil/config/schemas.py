@@ -29,6 +29,7 @@ class SchemaKind(enum.StrEnum):
     TARGET = "target"
     CORE = "core"
     TOOLCHAIN = "toolchain"
+    LOCK = "lock"
 
     @property
     def file_name(self) -> str:

@@ -27,8 +27,9 @@ from anvil.pipeline.events import (
     ended_badly,
     failed,
 )
-from anvil.pipeline.lock import locked
-from anvil.pipeline.planning import PLAN_FILE, PROJECT, Planning, pretty
+from anvil.pipeline.lock_file import has_lock, other_candidate
+from anvil.pipeline.output_folder import held
+from anvil.pipeline.planning import MODEL_FILE, PLAN_FILE, PROJECT, Planning, pretty
 from anvil.pipeline.sources import read_sources
 from anvil.pipeline.watched import data_key
 
@@ -126,7 +127,7 @@ class _TargetBuild:
         """Whether every step is known and the folder holds just what they gave."""
         store = self.workspace.store
         rendered = read_result(store, self._render_key())
-        if rendered is None:
+        if rendered is None or self._refusal(rendered) is not None:
             return False
         finished = read_result(store, self._finish_key(rendered, self._recipe(rendered)))
         return finished is not None and not stale_files(self.folder, finished)
@@ -169,7 +170,21 @@ class _TargetBuild:
             self.tell("planning")
             rendered = store.put_tree(self.planner(self.request), frozenset())
             self._keep_planned(key, rendered)
+        refusal = self._refusal(rendered)
+        if refusal is not None:
+            raise refusal
         return rendered
+
+    def _refusal(self, planned: Tree) -> AnvilError | None:
+        """What is wrong where --locked asks for another candidate than was planned."""
+        lock = self.workspace.lock
+        locked = None if lock is None else lock.candidate(self.target.name)
+        if locked is None:
+            return None
+        sha256 = next(node.digest.sha256 for node in planned.files if node.path == MODEL_FILE)
+        if sha256 == locked[1]:
+            return None
+        return other_candidate(self.target.name, locked, sha256, str(self.workspace.folder))
 
     def _keep_planned(self, key: str, planned: Tree) -> None:
         """Raises AnvilError (exit 2) where the key tells of other data than was read."""
@@ -261,7 +276,19 @@ def build(workspace: Workspace, listener: Listener, n_jobs: int) -> Outcome:
             outcomes[one.target.name] = _succeeded(one, "up_to_date")
     if cold:
         outcomes |= _run_cold(workspace, cold, listener, n_jobs)
-    return Outcome(targets=tuple(outcomes[one.target.name] for one in builds))
+    return Outcome(
+        targets=tuple(outcomes[one.target.name] for one in builds),
+        # Said where something is built, so that a build with nothing to do has nothing to say.
+        diagnostics=_drift(workspace) if cold else (),
+    )
+
+
+def _drift(workspace: Workspace) -> tuple[Diagnostic, ...]:
+    if workspace.lock is not None or not has_lock(workspace.folder):
+        return ()
+    from anvil.pipeline.locking import drift
+
+    return drift(workspace)
 
 
 def plan_documents(workspace: Workspace, listener: Listener) -> Outcome:
@@ -308,7 +335,7 @@ def _run_cold(
 ) -> dict[str, TargetOutcome]:
     from concurrent.futures import ThreadPoolExecutor
 
-    with locked(workspace.out, listener), ThreadPoolExecutor(max_workers=n_jobs) as pool:
+    with held(workspace.out, listener), ThreadPoolExecutor(max_workers=n_jobs) as pool:
         futures = {one.target.name: pool.submit(_attempt, one) for one in cold}
         try:
             return {name: future.result() for name, future in futures.items()}

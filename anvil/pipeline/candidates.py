@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
 _FLOAT32 = "float32"
 _INT8 = "int8"
+_TENSORFLOW = "tensorflow"
 _CANDIDATE, _N_SAMPLES = "candidate.bin", "n_samples.json"
 
 
@@ -182,6 +183,26 @@ def pin(workspace: Workspace, found: CandidateSet, *extra: Candidate) -> tuple[s
         quantizers=_quantizers(workspace),
         files={one.name: one.content for one in (found.float_model, *found.candidates, *extra)},
     )
+
+
+def current_pins(workspace: Workspace) -> dict[str, str] | None:
+    """The pinned candidates by SHA-256, where they are of this model and data; None otherwise."""
+    pins = read_pins(workspace)
+    if pins is None or _what_changed(workspace, pins, data_digest(workspace, "calibration")):
+        return None
+    return {name: digest_of(content).sha256 for name, content in pins.files.items()}
+
+
+def quantizer_versions(workspace: Workspace) -> dict[str, str]:
+    """Distribution -> version of what makes the candidates, or made the pinned ones.
+
+    LiteRT's kernels are the reference, too: the installed version counts, whatever is pinned.
+    """
+    is_pinned = current_pins(workspace) is not None
+    return {
+        name: version if name == _TENSORFLOW and is_pinned else installed_version(name) or version
+        for name, version in _quantizers(workspace).items()
+    }
 
 
 class _Maker:
@@ -342,7 +363,7 @@ def _quantizers(workspace: Workspace) -> dict[str, str]:
 
     versions = {"ai-edge-litert": LITERT_VERSION}
     if workspace.model.format is not ModelFormat.TFLITE:
-        versions["tensorflow"] = TENSORFLOW_VERSION
+        versions[_TENSORFLOW] = TENSORFLOW_VERSION
     return versions
 
 

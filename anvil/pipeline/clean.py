@@ -10,7 +10,7 @@ from anvil.core.diagnostics import Diagnostic, ExitCode
 from anvil.package.install import MANIFEST, unwritable
 from anvil.package.manifest import is_manifest_of
 from anvil.pipeline.events import Outcome, TargetOutcome, failed
-from anvil.pipeline.lock import locked
+from anvil.pipeline.output_folder import held
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,7 +40,7 @@ def clean(out: Path, names: Sequence[str] | None, listener: Listener) -> Outcome
     unknown = [name for name in asked if name not in built]
     outcomes = {name: _not_built(out, name, built) for name in unknown}
     if len(unknown) < len(asked):
-        with locked(out, listener):
+        with held(out, listener):
             outcomes |= {name: _remove(out / name) for name in asked if name in built}
     return Outcome(targets=tuple(outcomes[name] for name in asked))
 

@@ -77,7 +77,7 @@ def load_config(store: Store, project: Path, names: Sequence[str] | None = None)
     key = key_of(["config", code_digest(), digest_of(source.content).sha256])
     memo = _read_memo(store, key)
     loaded = load_project(
-        source, roots=_roots(project), schemas=_schemas(), targets=names, memo=memo
+        source, roots=_roots(project), schemas=read_schemas(), targets=names, memo=memo
     )
     if loaded.memo != memo:
         # In the order of the file, which is the order of its targets.
@@ -97,7 +97,7 @@ def load_target(*, project: Path, name: str) -> Target:
 
 def all_targets(project: Path) -> LoadedTargets:
     """Every profile of the project's targets/ and the built-in ones."""
-    return load_targets(_roots(project), schemas=_schemas())
+    return load_targets(_roots(project), schemas=read_schemas())
 
 
 def out_folder(project: Path, out: Path | None) -> Path:
@@ -152,5 +152,6 @@ def _roots(project: Path) -> list[Mapping[str, SourceFile]]:
     ]
 
 
-def _schemas() -> Schemas:
+def read_schemas() -> Schemas:
+    """The built-in schemas."""
     return Schemas.from_files(contents(read_folder(built_in("schemas"))))

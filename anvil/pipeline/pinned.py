@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from anvil.core.diagnostics import AnvilError, Diagnostic, ExitCode
+from anvil.pipeline.replace_file import replace_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -107,8 +106,8 @@ def write_pins(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in sorted(files.items()):
-            _write(folder / f"{name}.tflite", content)
-        _write(folder / INDEX, (json.dumps(document, indent=2) + "\n").encode())
+            replace_file(folder / f"{name}.tflite", content)
+        replace_file(folder / INDEX, (json.dumps(document, indent=2) + "\n").encode())
         for path in folder.glob("*.tflite"):
             if path.stem not in files and _NAME.fullmatch(path.stem):
                 path.unlink()
@@ -123,24 +122,6 @@ def write_pins(
             exit_code=ExitCode.FAILED,
         ) from error
     return (*(f"{name}.tflite" for name in sorted(files)), INDEX)
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Replace a file as a whole, where its bytes differ."""
-    try:
-        if path.read_bytes() == content:
-            return
-    except FileNotFoundError:
-        pass
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".pin-")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 def _wrong(path: Path, message: str) -> AnvilError:

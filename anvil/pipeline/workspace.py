@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from anvil.cache.store import Store
     from anvil.core.target import Project
+    from anvil.lock.document import Lock
     from anvil.pipeline.executors import Executors
     from anvil.process import Cancellation
 
@@ -82,6 +83,7 @@ class Workspace:
     cancellation: Cancellation
     executors: Executors
     options: Options = Options()
+    lock: Lock | None = None  # what a command with --locked is held to
 
     @property
     def order(self) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ PURE_STAGES = {
     "config",
     "diff",
     "importers",
+    "lock",
     "matrix",
     "plan",
     "quantize",

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 _FILE = ".anvil.lock"
 
 
-def locked(out: Path, listener: Listener) -> AbstractContextManager[object]:
-    """The lock of `out`, held; one that another process holds is waited for, and this told.
+def held(out: Path, listener: Listener) -> AbstractContextManager[object]:
+    """`out`, held for this command; a lock that another process holds is waited for, and this told.
 
     Raises AnvilError (exit 1) where the folder cannot be written.
     """
