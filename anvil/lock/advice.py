@@ -43,6 +43,8 @@ def _way(difference: Difference) -> str | None:
         return "use the Anvil that wrote the lock"
     if section in {"wheels", "quantizers"} and is_version:
         return f"python3 -m pip install {difference.path[1]}=={difference.locked}"
-    if section in {"toolchains", "wheels", "quantizers"}:
+    if section == "toolchains":
+        return "restore the toolchain's profile, or use the Anvil that wrote the lock"
+    if section in {"wheels", "quantizers"}:
         return "use the Anvil that wrote the lock"
     return _WAYS.get(section)

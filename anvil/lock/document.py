@@ -16,7 +16,7 @@ from anvil.core.digest import key_of
 from anvil.core.image import Image, Package, Wheel
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
 FORMAT = 1
 FILE_NAME = "anvil.lock"
@@ -58,12 +58,20 @@ class Lock:
         reference = row["candidate"]
         return reference.partition("@")[0], str(self.sections["models"][reference])
 
-    def restricted(self, targets: Iterable[str]) -> Lock:
-        """The lock as far as it concerns some targets: theirs, and their toolchains."""
-        names = set(targets)
-        kept = {k: v for k, v in self.sections["targets"].items() if k in names}
-        used = {row["toolchain"] for row in kept.values()}
-        toolchains = {k: v for k, v in self.sections["toolchains"].items() if k in used}
+    def restricted(self, found: Lock) -> Lock:
+        """The lock as far as it concerns a command for some targets.
+
+        found: the lock of those targets alone. Other targets, their toolchains, and the packages
+        of a toolchain that only they need are left out.
+        """
+        targets = found.sections["targets"]
+        toolchains = {}
+        for name, row in found.sections["toolchains"].items():
+            if name in self.sections["toolchains"]:
+                own = self.sections["toolchains"][name]
+                packages = {k: v for k, v in own["packages"].items() if k in row["packages"]}
+                toolchains[name] = {**own, "packages": packages}
+        kept = {name: row for name, row in self.sections["targets"].items() if name in targets}
         return Lock(sections={**self.sections, "targets": kept, "toolchains": toolchains})
 
 

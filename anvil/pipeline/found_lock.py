@@ -15,10 +15,10 @@ from anvil.pipeline.candidates import current_pins, quantizer_versions
 from anvil.resources import built_in, code_digests, digest_of_resources, read_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from anvil.core.image import Image
-    from anvil.core.target import TargetRequest, Toolchain
+    from anvil.core.target import TargetRequest
     from anvil.pipeline.sources import Sources
     from anvil.pipeline.workspace import Workspace
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 # configuration and models shows in the digests of targets and candidates.
 _PLANNER = (
     "build/cmake.py", "build/platformio.py", "build/web.py", "core/", "importers/", "ops/",
-    "plan/", "render/",
+    "package/mcuboot.py", "plan/", "render/",
 )  # fmt: skip
 # What runs in this Python and decides bits; compilers are toolchains.
 WHEELS = (
@@ -49,7 +49,6 @@ def found_lock(workspace: Workspace, sources: Sources, chosen: Chosen, image: Im
     """The lock of what is found. Raises AnvilError (exit 2) where own files cannot be read."""
     pins = _pins()
     requests = workspace.project.targets
-    toolchains = {request.target.toolchain.name: request.target.toolchain for request in requests}
     return Lock(
         sections={
             "anvil": {
@@ -58,9 +57,7 @@ def found_lock(workspace: Workspace, sources: Sources, chosen: Chosen, image: Im
                 "templates": digest_of_resources(sources.templates),
             },
             "kernels": _kernels(workspace),
-            "toolchains": {
-                name: _toolchain_row(one, pins) for name, one in sorted(toolchains.items())
-            },
+            "toolchains": _toolchain_rows(requests, pins),
             "quantizers": {
                 name: _wheel_row(name, version, pins)
                 for name, version in quantizer_versions(workspace).items()
@@ -125,14 +122,17 @@ def _wheel_row(name: str, version: str | None, pins: Pins) -> dict[str, Any]:
     return {"version": version, "sha256": pinned_hashes(pins, name, version or "")}
 
 
-def _toolchain_row(toolchain: Toolchain, pins: Pins) -> dict[str, Any]:
-    return {
-        "kind": toolchain.kind,
-        "package": toolchain.package,
-        "version": toolchain.version,
-        "profile": toolchain.digest,
-        "sha256": pinned_hashes(pins, toolchain.package, toolchain.version),
-    }
+def _toolchain_rows(requests: Sequence[TargetRequest], pins: Pins) -> dict[str, dict[str, Any]]:
+    rows: dict[str, dict[str, Any]] = {}
+    for toolchain in (request.target.toolchain for request in requests):
+        row = rows.setdefault(
+            toolchain.name,
+            {"kind": toolchain.kind, "profile": toolchain.digest, "packages": {}},
+        )
+        # GCC has other packages for each core. Their files are those of the root file system.
+        for tool, version in toolchain.tools:
+            row["packages"][tool] = _wheel_row(tool, version, pins)
+    return rows
 
 
 def _kernels(workspace: Workspace) -> dict[str, str | None]:

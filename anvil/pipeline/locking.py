@@ -194,8 +194,7 @@ def _changed(workspace: Workspace, locked: LockFile, *, is_whole: bool) -> tuple
     """What differs; with `is_whole` also targets of the lock that the command does not name."""
     image = image_to_lock(workspace.store, locked.lock.image)
     found = found_lock(workspace, read_sources(workspace), as_locked(locked.lock), image)
-    names = [request.target.name for request in workspace.project.targets]
-    kept = locked.lock if is_whole else locked.lock.restricted(names)
+    kept = locked.lock if is_whole else locked.lock.restricted(found)
     return differences(kept, found)
 
 

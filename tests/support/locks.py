@@ -57,10 +57,8 @@ def sections(image: Image | None = IMAGE) -> dict[str, Any]:
         "toolchains": {
             "zig": {
                 "kind": "zig",
-                "package": "ziglang",
-                "version": "0.17.1",
                 "profile": sha(13),
-                "sha256": [sha(14), sha(15)],
+                "packages": {"ziglang": wheel("0.17.1", 14, 15)},
             }
         },
         "quantizers": {"ai-edge-litert": wheel("2.3.0", 16)},

@@ -37,10 +37,10 @@ def test_a_difference_has_its_place_both_values_and_a_way_out() -> None:
 
 
 def test_one_cause_is_said_once() -> None:
-    values = changed("toolchains/zig/version", "0.18.0").sections
-    values["toolchains"]["zig"] |= {"profile": sha(90), "sha256": [sha(91)]}
+    values = changed("toolchains/zig/profile", sha(90)).sections
+    values["toolchains"]["zig"]["packages"]["ziglang"] |= {"version": "0.18.0", "sha256": []}
     assert said(lock(), Lock(sections=values)) == [
-        "toolchains.zig.version: the lock says 0.17.1, found 0.18.0"
+        "toolchains.zig.packages.ziglang.version: the lock says 0.17.1, found 0.18.0"
     ]
 
 
@@ -95,7 +95,7 @@ def test_every_package_that_differs_is_named() -> None:
         ("anvil", "anvil/version", "0.2.0"),
         ("data", "data/evaluation", sha(70)),
         ("toolchains.zig", "toolchains/zig/profile", sha(70)),
-        ("toolchains.gcc", "toolchains/gcc", {"version": "12"}),
+        ("toolchains.gcc", "toolchains/gcc", {"kind": "gcc"}),
         ("targets.rpi4", "targets/rpi4", None),
         ("models.int8", "models/int8", sha(70)),
         ("quantizers.ai-edge-litert", "quantizers/ai-edge-litert/version", "2.4.0"),

@@ -95,13 +95,20 @@ def test_a_target_s_candidate_is_found_by_its_reference() -> None:
     assert lock().candidate("browser") is None
 
 
-def test_some_targets_need_some_toolchains() -> None:
+def test_a_command_for_some_targets_asks_for_their_part() -> None:
     values = sections()
-    values["toolchains"]["gcc"] = values["toolchains"]["zig"]
+    gcc = {"kind": "gcc", "profile": sha(60)}
+    arm: dict[str, object] = {"version": "12", "sha256": []}
+    aarch64: dict[str, object] = {"version": "13", "sha256": []}
+    values["toolchains"]["gcc"] = {**gcc, "packages": {"arm": arm, "aarch64": aarch64}}
     values["targets"]["rpi4"]["toolchain"] = "gcc"
-    part = Lock(sections=values).restricted(["nrf52840"])
-    assert list(part.sections["targets"]) == ["nrf52840"]
-    assert list(part.sections["toolchains"]) == ["zig"]
+    whole = Lock(sections=values)
+    found = sections()
+    del found["targets"]["nrf52840"]
+    found["toolchains"] = {"gcc": {**gcc, "packages": {"aarch64": aarch64}}}
+    part = whole.restricted(Lock(sections=found))
+    assert part.sections["toolchains"] == found["toolchains"]
+    assert list(part.sections["targets"]) == ["rpi4"]
     assert part.sections["wheels"] == values["wheels"]
 
 
