@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from anvil.build.compilers import environment_of
 from anvil.core.action import Action, Recipe
 
 if TYPE_CHECKING:
@@ -24,20 +25,14 @@ def workflow(
     outputs: tuple[str, ...],
     environment: tuple[tuple[str, str], ...] = (),
 ) -> Action:
-    """The action that runs the project's preset `zig` and leaves `outputs`."""
+    """The action that runs the preset of the target's toolchain and leaves `outputs`."""
+    if target.toolchain.kind == "zig":
+        environment = (*environment, ("ZIG", "{zig}"))
     return Action(
         kind="build",
-        argv=("{cmake}", "--workflow", "--preset", "zig"),
+        argv=("{cmake}", "--workflow", "--preset", target.toolchain.kind),
         environment=tuple(
-            sorted(
-                (
-                    *environment,
-                    ("NINJA", "{ninja}"),
-                    ("ZIG", "{zig}"),
-                    ("ZIG_GLOBAL_CACHE_DIR", "{tool_cache}"),
-                    ("ZIG_LOCAL_CACHE_DIR", "{tool_cache}"),
-                )
-            )
+            sorted((*environment, ("NINJA", "{ninja}"), *environment_of(target.toolchain)))
         ),
         inputs=project,
         tools=tuple(sorted((*_TOOLS, *target.toolchain.tools))),

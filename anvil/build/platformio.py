@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from anvil.build.compilers import environment_of
 from anvil.core.action import Action, Recipe
 
 if TYPE_CHECKING:
@@ -27,8 +28,6 @@ _ENVIRONMENT = (
     ("PLATFORMIO_SETTING_ENABLE_TELEMETRY", "No"),
     ("PYTHONDONTWRITEBYTECODE", "1"),
     ("PYTHONHASHSEED", "0"),
-    ("ZIG_GLOBAL_CACHE_DIR", "{tool_cache}"),
-    ("ZIG_LOCAL_CACHE_DIR", "{tool_cache}"),
 )
 
 # A first link builds Zig's runtime, which takes half a minute on a slow machine.
@@ -52,7 +51,7 @@ def recipe(target: Target, name: str, project: Tree) -> Recipe:
     action = Action(
         kind="build",
         argv=("{python}", "-m", "platformio", "run", "--jobs", "2"),
-        environment=_ENVIRONMENT,
+        environment=tuple(sorted((*_ENVIRONMENT, *environment_of(target.toolchain)))),
         inputs=project,
         tools=tuple(sorted((*TOOLS, *target.toolchain.tools))),
         outputs=tuple(sorted(output for output, _ in artifacts)),

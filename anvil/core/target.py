@@ -43,14 +43,18 @@ class Toolchain:
     digest: str  # SHA-256 of the profile's values
 
     @property
+    def packages(self) -> tuple[tuple[str, str], ...]:
+        """Name and version of everything that it comes in, sorted."""
+        return tuple(sorted(((self.package, self.version), *self.others)))
+
+    @property
     def tools(self) -> tuple[tuple[str, str], ...]:
         """Name and version of its packages as an action names them, sorted.
 
         (("ziglang", "0.17.1"),) or (("debian:binutils-arm-none-eabi", "2.40-2"), ...).
         """
         origin = DEBIAN_TOOL if self.kind == "gcc" else ""
-        packages = ((self.package, self.version), *self.others)
-        return tuple(sorted((f"{origin}{name}", version) for name, version in packages))
+        return tuple((f"{origin}{name}", version) for name, version in self.packages)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import jinja2
 
     from anvil.core.plan import Plan
+    from anvil.core.target import Toolchain
     from anvil.core.tensor import Tensor
 
 # Core architecture -> the processor as Linux and CMake name it, and every name of it that
@@ -95,12 +96,21 @@ def toolchain_values(plan: Plan, *, processor: str, pointer_bytes: int) -> dict[
     return {
         "processor": processor,
         "pointer_bytes": pointer_bytes,
+        "kind": toolchain.kind,
         "package": toolchain.package,
         "version": toolchain.version,
+        "prefix": toolchain.prefix,
+        "release": toolchain.release,
+        "packages": toolchain.packages,
         "core_flags": cmake_words(toolchain.core_flags),
         "compile_flags": cmake_words(toolchain.compile_flags),
         "link_flags": cmake_words(toolchain.link_flags),
     }
+
+
+def toolchain_file(toolchain: Toolchain) -> dict[str, str]:
+    """CMake's toolchain file in the project -> its template; the preset has the same name."""
+    return {f"cmake/{toolchain.kind}.cmake": f"cmake/{toolchain.kind}.cmake.j2"}
 
 
 def library_sources(library: Mapping[str, bytes]) -> list[str]:
@@ -158,7 +168,7 @@ def render_cmake(
             "CMakeLists.txt": "cmake/CMakeLists.txt.j2",
             "CMakePresets.json": "cmake/CMakePresets.json.j2",
             "README.md": "cmake/README.md.j2",
-            "cmake/zig.cmake": "cmake/zig.cmake.j2",
+            **toolchain_file(plan.target.toolchain),
             "src/main.c": "cmake/main.c.j2",
             "src/memory.c": "cmake/memory.c.j2",
             "src/system.c": "cmake/system.c.j2",

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from anvil.core.plan import Plan
-    from anvil.core.target import Console, Mcuboot, Region, Target
+    from anvil.core.target import Console, Mcuboot, Region, Target, Toolchain
 
 # What PlatformIO 6.2.0 asks for: its package tool-scons 4.41101 stands for SCons 4.11.1.
 PLATFORMIO_VERSION = "6.2.0"
@@ -169,8 +169,7 @@ def _values(plan: Plan, plan_digest: str) -> dict[str, Any]:
         "instructions_per_tick": instructions_per_tick,
         "platformio_version": PLATFORMIO_VERSION,
         "scons_version": SCONS_VERSION,
-        "compiler_package": target.toolchain.package,
-        "compiler_version": target.toolchain.version,
+        "compiler": _compiler(target.toolchain),
         "core_flags": list(target.toolchain.core_flags),
         "compile_flags": list(target.toolchain.compile_flags),
         "link_flags": list(target.toolchain.link_flags),
@@ -178,6 +177,20 @@ def _values(plan: Plan, plan_digest: str) -> dict[str, Any]:
         **_mcuboot_values(target.mcuboot),
         **_console_values(console),
     }
+
+
+def _compiler(toolchain: Toolchain) -> dict[str, Any]:
+    """What the build files say of the compiler's origin."""
+    compiler: dict[str, Any] = {
+        "kind": toolchain.kind,
+        "package": toolchain.package,
+        "version": toolchain.version,
+    }
+    if toolchain.kind == "gcc":
+        compiler["prefix"] = toolchain.prefix
+        compiler["release"] = toolchain.release
+        compiler["packages"] = [list(row) for row in toolchain.packages]
+    return compiler
 
 
 def _port_problems(plan: Plan) -> list[Diagnostic]:

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from anvil.core.diagnostics import AnvilError, Diagnostic
 from anvil.core.tensor import DType
-from anvil.render.cmake import describe_ports, library_sources, render_files, toolchain_values
+from anvil.render.cmake import (
+    describe_ports,
+    library_sources,
+    render_files,
+    toolchain_file,
+    toolchain_values,
+)
 from anvil.render.environment import jinja_environment
 
 if TYPE_CHECKING:
@@ -106,7 +112,7 @@ def render_web(
             "CMakeLists.txt": "web/CMakeLists.txt.j2",
             "CMakePresets.json": "cmake/CMakePresets.json.j2",
             "README.md": "web/README.md.j2",
-            "cmake/zig.cmake": "cmake/zig.cmake.j2",
+            **toolchain_file(plan.target.toolchain),
             f"package/{name}.d.ts": "web/module.d.ts.j2",
             f"package/{name}.mjs": "web/module.mjs.j2",
             "package/package.json": "web/package.json.j2",

@@ -7,6 +7,8 @@ device and the emulator link the same bytes.
 import importlib.metadata
 import importlib.util
 import os
+import shutil
+import subprocess
 import sys
 
 from SCons.Script import Default, DefaultEnvironment
@@ -20,21 +22,48 @@ def stop(message):
     env.Exit(1)
 
 
-def find_compiler():
-    """The folder of the compiler's Python package."""
-    package, wanted = settings["compiler_package"], settings["compiler_version"]
+def warn(message):
+    sys.stderr.write(f"Warning: {message}\n")
+
+
+def use_zig(compiler):
+    """Zig's compiler and archiver, out of the Python package that carries them."""
+    package, wanted = compiler["package"], compiler["version"]
     install = f"`{sys.executable} -m pip install {package}=={wanted}`"
     spec = importlib.util.find_spec(package)
     if spec is None:
         stop(f"the compiler, Python package {package}, is missing: {install}")
     found = importlib.metadata.version(package)
     if found != wanted:
-        sys.stderr.write(
-            f"Warning: {package} is {found} here, and this project was planned for {wanted}; "
-            f"the result may differ from Anvil's. To get the same bits: {install}\n"
+        warn(
+            f"{package} is {found} here, and this project was planned for {wanted}; "
+            f"the result may differ from Anvil's. To get the same bits: {install}"
         )
-    # zig names its files by the real path, which the flags below have to match.
-    return os.path.dirname(os.path.realpath(spec.origin))
+    # zig names its files by the real path, which the flags have to match.
+    folder = os.path.dirname(os.path.realpath(spec.origin))
+    zig = f'"{os.path.join(folder, "zig")}"'
+    env.Replace(CC=f"{zig} cc", LINK=f"{zig} cc", AR=f"{zig} ar")
+    env.Append(CCFLAGS=["-ffile-compilation-dir=.", f"-ffile-prefix-map={folder}=zig"])
+
+
+def use_gcc(compiler):
+    """GCC's programs on the PATH, by their prefix."""
+    program = compiler["prefix"] + "gcc"
+    packages = " ".join(f"{name}={version}" for name, version in compiler["packages"])
+    install = f"`apt-get install {packages}` on Debian 12"
+    path = shutil.which(program)
+    if path is None:
+        stop(f"the compiler {program} is missing: {install}")
+    answer = subprocess.run([path, "-dumpfullversion"], capture_output=True, check=True)
+    found, wanted = answer.stdout.decode().strip(), compiler["release"]
+    if found != wanted:
+        warn(
+            f"{program} is {found} here, and this project was planned for {wanted}; "
+            f"the result may differ from Anvil's. To get the same bits: {install}"
+        )
+    env.Replace(CC=program, LINK=program, AR=compiler["prefix"] + "ar")
+    folders = {env.subst("$PROJECT_DIR"), os.getcwd(), os.path.realpath(os.getcwd())}
+    env.Append(CCFLAGS=[f"-ffile-prefix-map={folder}=." for folder in sorted(folders)])
 
 
 def write_hex(target, source, env):
@@ -52,15 +81,10 @@ def write_hex(target, source, env):
     image.write_hex_file(str(target[0]))
 
 
-compiler_dir = find_compiler()
-zig = f'"{os.path.join(compiler_dir, "zig")}"'
 name = settings["name"]
 core_flags = settings["core_flags"]
 
 env.Replace(
-    CC=f"{zig} cc",
-    LINK=f"{zig} cc",
-    AR=f"{zig} ar",
     RANLIB="",
     RANLIBCOM="",
     RANLIBCOMSTR="",
@@ -72,13 +96,7 @@ env.Replace(
 env.Append(
     # Debug information never reaches the flash. Its paths are relative to the project and the
     # compiler, so that the same files come out wherever these are.
-    CCFLAGS=[
-        *core_flags,
-        *settings["compile_flags"],
-        "-g",
-        "-ffile-compilation-dir=.",
-        f"-ffile-prefix-map={compiler_dir}=zig",
-    ],
+    CCFLAGS=[*core_flags, *settings["compile_flags"], "-g"],
     CPPPATH=["$PROJECT_DIR/library/include"],
     LINKFLAGS=[
         *core_flags,
@@ -88,6 +106,7 @@ env.Append(
         "-Wl,--build-id=none",
     ],
 )
+{"zig": use_zig, "gcc": use_gcc}[settings["compiler"]["kind"]](settings["compiler"])
 
 library_env = env.Clone()
 library_env.Append(CPPPATH=["$PROJECT_DIR/library/kernels", "$PROJECT_DIR/library/src"])

@@ -314,7 +314,7 @@ def test_the_project_builds_with_the_computers_gcc(tmp_path: Path) -> None:
     projects.write(projects.render(plan), project)
     scripts = Path(sys.executable).parent
     completed = subprocess.run(
-        [scripts / "cmake", "--workflow", "--preset", "gcc"],
+        [scripts / "cmake", "--workflow", "--preset", "native"],
         cwd=project,
         env={"PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}"},
         capture_output=True,
@@ -322,7 +322,7 @@ def test_the_project_builds_with_the_computers_gcc(tmp_path: Path) -> None:
     )
     assert completed.returncode == 0, completed.stdout + completed.stderr
     batches = _batches(plan, 5)
-    result = native.run(projects.invocation(plan, project / "build-gcc" / "out", batches))
+    result = native.run(projects.invocation(plan, project / "build-native" / "out", batches))
     assert result.outputs == tuple(projects.reference(GRAPH, batch) for batch in batches)
 
 

@@ -102,14 +102,19 @@ def test_the_host_refuses_debian_packages_once_and_says_who_takes_them() -> None
 
 
 def test_an_image_keeps_wheels_and_debian_packages_apart() -> None:
-    size = {"sha256": "0" * 64, "size_bytes": 1}
+    digest = "0" * 64
     image = Image(
-        **size,
-        definition="0" * 64,
+        sha256=digest,
+        size_bytes=1,
+        definition=digest,
         suite="bookworm",
         architecture="amd64",
-        packages=(Package(name="ninja", version="1.11", architecture="amd64", **size),),
-        wheels=(Wheel(name="ninja", version="1.13.2", file="ninja.whl", **size),),
+        packages=(
+            Package(
+                name="ninja", version="1.11", architecture="amd64", sha256=digest, size_bytes=1
+            ),
+        ),
+        wheels=(Wheel(name="ninja", version="1.13.2", file="n.whl", sha256=digest, size_bytes=1),),
     )
     assert image.version_of("ninja") == "1.13.2"
     assert image.version_of("debian:ninja") == "1.11"

@@ -55,7 +55,7 @@ def test_presets_are_json(target: str) -> None:
     files = projects.render(projects.plan_of(small_network(), target))
     presets = json.loads(files["CMakePresets.json"])
     assert [preset["name"] for preset in presets["workflowPresets"]] == (
-        ["zig"] if target == "browser" else ["zig", "gcc"]
+        ["zig"] if target == "browser" else ["zig", "native"]
     )
 
 

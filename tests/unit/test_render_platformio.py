@@ -70,8 +70,11 @@ def test_the_compiler_and_its_flags_reach_the_build(
     board = json.loads(files["platformio/platforms/anvil/boards/nrf52840_dk.json"])
     assert board["build"]["anvil"] == {
         "name": "echo",
-        "compiler_package": target.toolchain.package,
-        "compiler_version": target.toolchain.version,
+        "compiler": {
+            "kind": "zig",
+            "package": target.toolchain.package,
+            "version": target.toolchain.version,
+        },
         "core_flags": list(target.toolchain.core_flags),
         "compile_flags": list(target.toolchain.compile_flags),
         "link_flags": list(target.toolchain.link_flags),
