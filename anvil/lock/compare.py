@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 # What follows from the first of these that differs is not said again.
 _CONSEQUENCES = {
     "version": {"file", "planner", "sha256", "size_bytes", "templates"},
-    "packages": {"profile"},  # of a toolchain, whose profile names them
+    "packages": {"cores"},  # of a toolchain, whose profile names them for each core
     "sha256": {"size_bytes"},
 }
 _SHOWN_DIGITS = 12  # of a SHA-256: enough to tell two apart

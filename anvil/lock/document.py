@@ -61,16 +61,19 @@ class Lock:
     def restricted(self, found: Lock) -> Lock:
         """The lock as far as it concerns a command for some targets.
 
-        found: the lock of those targets alone. Other targets, their toolchains, and the packages
-        of a toolchain that only they need are left out.
+        found: the lock of those targets alone. Other targets, their toolchains, and the cores
+        and packages of a toolchain that only they need are left out.
         """
         targets = found.sections["targets"]
         toolchains = {}
         for name, row in found.sections["toolchains"].items():
             if name in self.sections["toolchains"]:
                 own = self.sections["toolchains"][name]
-                packages = {k: v for k, v in own["packages"].items() if k in row["packages"]}
-                toolchains[name] = {**own, "packages": packages}
+                parts = ("cores", "packages")
+                of_found = {
+                    part: {k: v for k, v in own[part].items() if k in row[part]} for part in parts
+                }
+                toolchains[name] = {**own, **of_found}
         kept = {name: row for name, row in self.sections["targets"].items() if name in targets}
         return Lock(sections={**self.sections, "targets": kept, "toolchains": toolchains})
 

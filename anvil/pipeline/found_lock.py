@@ -124,11 +124,10 @@ def _wheel_row(name: str, version: str | None, pins: Pins) -> dict[str, Any]:
 
 def _toolchain_rows(requests: Sequence[TargetRequest], pins: Pins) -> dict[str, dict[str, Any]]:
     rows: dict[str, dict[str, Any]] = {}
-    for toolchain in (request.target.toolchain for request in requests):
-        row = rows.setdefault(
-            toolchain.name,
-            {"kind": toolchain.kind, "profile": toolchain.digest, "packages": {}},
-        )
+    for target in (request.target for request in requests):
+        toolchain = target.toolchain
+        row = rows.setdefault(toolchain.name, {"kind": toolchain.kind, "cores": {}, "packages": {}})
+        row["cores"][target.core.name] = toolchain.digest
         # GCC has other packages for each core. Their files are those of the root file system.
         for tool, version in toolchain.tools:
             row["packages"][tool] = _wheel_row(tool, version, pins)

@@ -57,7 +57,7 @@ def sections(image: Image | None = IMAGE) -> dict[str, Any]:
         "toolchains": {
             "zig": {
                 "kind": "zig",
-                "profile": sha(13),
+                "cores": {"cortex-m4f": sha(13), "cortex-a72": sha(13)},
                 "packages": {"ziglang": wheel("0.17.1", 14, 15)},
             }
         },

@@ -37,7 +37,7 @@ def test_a_difference_has_its_place_both_values_and_a_way_out() -> None:
 
 
 def test_one_cause_is_said_once() -> None:
-    values = changed("toolchains/zig/profile", sha(90)).sections
+    values = changed("toolchains/zig/cores/cortex-m4f", sha(90)).sections
     values["toolchains"]["zig"]["packages"]["ziglang"] |= {"version": "0.18.0", "sha256": []}
     assert said(lock(), Lock(sections=values)) == [
         "toolchains.zig.packages.ziglang.version: the lock says 0.17.1, found 0.18.0"
@@ -94,7 +94,7 @@ def test_every_package_that_differs_is_named() -> None:
         ("kernels", "kernels/built_in", sha(70)),
         ("anvil", "anvil/version", "0.2.0"),
         ("data", "data/evaluation", sha(70)),
-        ("toolchains.zig", "toolchains/zig/profile", sha(70)),
+        ("toolchains.zig", "toolchains/zig/cores/cortex-a72", sha(70)),
         ("toolchains.gcc", "toolchains/gcc", {"kind": "gcc"}),
         ("targets.rpi4", "targets/rpi4", None),
         ("models.int8", "models/int8", sha(70)),

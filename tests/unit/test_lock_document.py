@@ -97,15 +97,17 @@ def test_a_target_s_candidate_is_found_by_its_reference() -> None:
 
 def test_a_command_for_some_targets_asks_for_their_part() -> None:
     values = sections()
-    gcc = {"kind": "gcc", "profile": sha(60)}
+    gcc = {"kind": "gcc"}
+    m4f, a72 = {"cortex-m4f": sha(60)}, {"cortex-a72": sha(61)}
     arm: dict[str, object] = {"version": "12", "sha256": []}
     aarch64: dict[str, object] = {"version": "13", "sha256": []}
-    values["toolchains"]["gcc"] = {**gcc, "packages": {"arm": arm, "aarch64": aarch64}}
+    values["toolchains"]["gcc"] = {**gcc, "cores": m4f | a72}
+    values["toolchains"]["gcc"]["packages"] = {"arm": arm, "aarch64": aarch64}
     values["targets"]["rpi4"]["toolchain"] = "gcc"
     whole = Lock(sections=values)
     found = sections()
     del found["targets"]["nrf52840"]
-    found["toolchains"] = {"gcc": {**gcc, "packages": {"aarch64": aarch64}}}
+    found["toolchains"] = {"gcc": {**gcc, "cores": a72, "packages": {"aarch64": aarch64}}}
     part = whole.restricted(Lock(sections=found))
     assert part.sections["toolchains"] == found["toolchains"]
     assert list(part.sections["targets"]) == ["rpi4"]
