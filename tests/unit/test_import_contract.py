@@ -24,7 +24,7 @@ PURE_STAGES = {
     "render",
     "report",
 }
-EFFECT_STAGES = {"build", "verify", "package"}
+EFFECT_STAGES = {"build", "image", "verify", "package"}
 STAGES = PURE_STAGES | EFFECT_STAGES
 COMMAND_LINE = {"__main__", "cli", "commands", "data", "display", "warm", "wording"}
 # What sees files, clocks, the environment, processes or the network.
@@ -129,8 +129,8 @@ def test_only_the_command_line_prints(file: str) -> None:
 
 
 @pytest.mark.parametrize("file", MODULES)
-def test_only_build_and_verify_start_processes(file: str) -> None:
-    if part_of_file(file) in {"build", "verify"} or file in {"anvil/process.py", *WORKERS}:
+def test_only_build_image_and_verify_start_processes(file: str) -> None:
+    if part_of_file(file) in {"build", "image", "verify"} or file in {"anvil/process.py", *WORKERS}:
         return
     tree = parse(file)
     assert imports_of(tree) & {"subprocess", "multiprocessing", "asyncio"} == set()

@@ -1,0 +1,87 @@
+"""An image from its definition: download what is missing, then make the root from the pool."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from anvil.core.image import Image
+from anvil.image.failure import explained
+from anvil.image.packages import get_packages, require_mmdebstrap
+from anvil.image.root_tar import write_root_tar
+from anvil.image.rootfs import make_unpacked, work_folder
+from anvil.image.store import images_root, keep_image, pool_of
+from anvil.image.wheels import get_wheels
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from anvil.cache.store import Store
+    from anvil.image.definition import Definition
+    from anvil.process import Cancellation
+
+
+def make_image(
+    definition: Definition,
+    store: Store,
+    *,
+    pinned: Image | None = None,
+    mirrors: Sequence[str] = (),
+    cancellation: Cancellation,
+    tell: Callable[[str], None],
+) -> Image:
+    """Make an image and keep it in the store.
+
+    pinned: the image whose packages and wheels are taken, by digest and no others, such as a
+    lock's; what the pool has of them needs no network. `tell` gets a line for people at each
+    step. Nothing is left behind where it fails or is interrupted, but for files of the pool.
+    Raises AnvilError (exit 1).
+    """
+    require_mmdebstrap()
+    pool = pool_of(store)
+    where = images_root(store)
+    with explained(str(where)):
+        where.mkdir(parents=True, exist_ok=True)
+        (store.root / "work").mkdir(parents=True, exist_ok=True)
+    with explained(str(where)), store.work_folder() as downloads:
+        packages = get_packages(
+            definition,
+            pool,
+            pinned=None if pinned is None else pinned.packages,
+            mirrors=mirrors,
+            folder=Path(downloads),
+            cancellation=cancellation,
+            tell=tell,
+        )
+        wheels = get_wheels(
+            definition,
+            pool,
+            pinned=None if pinned is None else pinned.wheels,
+            folder=Path(downloads),
+            cancellation=cancellation,
+            tell=tell,
+        )
+        with work_folder(store.root / "work") as folder:
+            unpacked = make_unpacked(
+                packages,
+                wheels,
+                definition=definition,
+                pool=pool,
+                folder=folder,
+                cancellation=cancellation,
+                tell=tell,
+            )
+            tell("writing the root file system")
+            tar = Path(downloads) / "root.tar"
+            sha256, size_bytes = write_root_tar(unpacked, definition, tar)
+        image = Image(
+            sha256=sha256,
+            size_bytes=size_bytes,
+            definition=definition.digest,
+            suite=definition.suite,
+            architecture=definition.architecture,
+            packages=packages,
+            wheels=wheels,
+        )
+        keep_image(store, image, tar)
+    return image

@@ -1,0 +1,163 @@
+"""The images of a user: `images/<sha256>/` in the cache, and the pool that they share.
+
+An image's folder holds image.json, root.tar and, once a sandbox has asked for it, root/. Every
+folder appears whole or not at all. `anvil cache gc` leaves images alone: `anvil image remove`
+takes them away.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tarfile
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from anvil.image.document import DocumentError, image_document, read_image_document
+from anvil.image.failure import explained, failed
+from anvil.image.pool import Pool, sha256_of
+
+if TYPE_CHECKING:
+    from anvil.cache.store import Store
+    from anvil.core.image import Image
+
+_DOCUMENT = "image.json"
+_TAR = "root.tar"
+_ROOT = "root"
+_UNFINISHED = ".tmp-"
+
+
+def images_root(store: Store) -> Path:
+    """The folder of all images."""
+    return store.root / "images"
+
+
+def pool_of(store: Store) -> Pool:
+    """The pool of packages and wheels."""
+    return Pool(folder=images_root(store) / "pool")
+
+
+def image_folder(store: Store, image: Image) -> Path:
+    """Where an image lies, if it does."""
+    return images_root(store) / image.sha256
+
+
+def tar_path(store: Store, image: Image) -> Path:
+    """An image's root.tar, if it is there."""
+    return image_folder(store, image) / _TAR
+
+
+def installed_images(store: Store) -> tuple[Image, ...]:
+    """The images of this machine, the one that was built or imported last first."""
+    found: list[tuple[float, Image]] = []
+    with suppress(FileNotFoundError, NotADirectoryError):
+        for entry in os.scandir(images_root(store)):
+            image = _installed(Path(entry.path))
+            if image is not None:
+                age = (Path(entry.path) / _DOCUMENT).stat().st_mtime
+                found.append((age, image))
+    found.sort(key=lambda one: (-one[0], one[1].sha256))
+    return tuple(image for _, image in found)
+
+
+def find_image(store: Store, sha256: str) -> Image | None:
+    """The image of that digest, or None where this machine has none."""
+    return _installed(images_root(store) / sha256)
+
+
+def newest_image(store: Store, definition: str) -> Image | None:
+    """The image of a definition that was built or imported last."""
+    fitting = (image for image in installed_images(store) if image.definition == definition)
+    return next(fitting, None)
+
+
+def _installed(folder: Path) -> Image | None:
+    try:
+        image = read_image_document((folder / _DOCUMENT).read_bytes())
+        size_bytes = (folder / _TAR).stat().st_size
+    except (OSError, DocumentError):
+        return None
+    return image if image.sha256 == folder.name and image.size_bytes == size_bytes else None
+
+
+def keep_image(store: Store, image: Image, tar: Path) -> Path:
+    """Take an image into the store; `tar`, on the same file system, is moved. Its folder."""
+    folder = image_folder(store, image)
+    with explained(str(images_root(store))):
+        images_root(store).mkdir(parents=True, exist_ok=True)
+        if _installed(folder) is not None:
+            # The newest is the one to take: this is newer than all others now.
+            os.utime(folder / _DOCUMENT)
+            tar.unlink()
+            return folder
+        temporary = Path(tempfile.mkdtemp(dir=images_root(store), prefix=_UNFINISHED))
+        try:
+            temporary.chmod(0o755)
+            tar.chmod(0o644)
+            tar.replace(temporary / _TAR)
+            (temporary / _DOCUMENT).write_bytes(image_document(image))
+            shutil.rmtree(folder, ignore_errors=True)
+            temporary.rename(folder)
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
+    return folder
+
+
+def unpacked(store: Store, image: Image) -> Path:
+    """The image's root as a folder, unpacked from its tar where it is not yet.
+
+    The tar is hashed first. Raises AnvilError (exit 1) where it is damaged or there is no space.
+    """
+    from filelock import FileLock  # noqa: PLC0415  only where there is something to unpack
+
+    root = image_folder(store, image) / _ROOT
+    if root.is_dir():
+        return root
+    with explained(str(root.parent)), FileLock(str(root.parent / ".lock")):
+        if root.is_dir():
+            return root
+        tar = tar_path(store, image)
+        if sha256_of(tar) != image.sha256:
+            raise failed(
+                "damaged",
+                f"the root file system {tar} is damaged",
+                f"anvil image remove {image.sha256[:12]}, and build or import it again",
+            )
+        temporary = Path(tempfile.mkdtemp(dir=root.parent, prefix=_UNFINISHED))
+        try:
+            temporary.chmod(0o755)
+            with tarfile.open(tar) as archive:
+                archive.extractall(temporary, filter=_as_written)  # noqa: S202  filtered
+            temporary.rename(root)
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
+    return root
+
+
+def _as_written(entry: tarfile.TarInfo, folder: str) -> tarfile.TarInfo | None:
+    """Nothing leads out of the folder but links, which mean the root that they will be in."""
+    if entry.issym():
+        parts = entry.name.split("/")
+        return None if ".." in parts or entry.name.startswith("/") else entry
+    return tarfile.tar_filter(entry, folder)
+
+
+def remove_image(store: Store, image: Image) -> None:
+    """Take an image away, and of the pool what no other image needs."""
+    with explained(str(images_root(store))):
+        doomed = Path(tempfile.mkdtemp(dir=images_root(store), prefix=_UNFINISHED))
+        image_folder(store, image).rename(doomed / "image")
+        shutil.rmtree(doomed, ignore_errors=True)
+        needed = {sha256 for left in installed_images(store) for sha256 in _parts(left)}
+        pool = pool_of(store)
+        for sha256 in _parts(image) - needed:
+            with suppress(FileNotFoundError):
+                pool.path_of(sha256).unlink()
+
+
+def _parts(image: Image) -> set[str]:
+    return {package.sha256 for package in image.packages} | {one.sha256 for one in image.wheels}
