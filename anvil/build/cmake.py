@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from anvil.build.compilers import environment_of
+from anvil.build.warm_up import zig_links
 from anvil.core.action import Action, Recipe
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def workflow(
         tools=tuple(sorted((*_TOOLS, *target.toolchain.tools))),
         outputs=tuple(sorted(outputs)),
         timeout_s=_TIMEOUT_S,
+        warm_up=zig_links(target, (*target.toolchain.compile_flags, *target.toolchain.link_flags)),
     )
 
 

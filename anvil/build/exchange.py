@@ -73,7 +73,7 @@ def expand(word: str, tokens: Mapping[str, str]) -> str:
     return word
 
 
-def failure(action: Action, what: str, log: str) -> AnvilError:
+def failure(action: Action, what: str, log: str, *, hint: str | None = None) -> AnvilError:
     """The error of an action that ended badly, with its last lines.
 
     A program that the linker found too large for its device is one of exit code 3.
@@ -94,6 +94,7 @@ def failure(action: Action, what: str, log: str) -> AnvilError:
         Diagnostic(
             code=f"{action.kind}.failed",
             message=f"the {action.kind} action {what}" + (f":\n{shown}" if shown else ""),
+            hint=hint,
         ),
         log,
     )

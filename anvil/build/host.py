@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from anvil import process
 from anvil.build.conditions import FAKETIME, variables
+from anvil.build.ending import SHORT_OF_MEMORY, describe
 from anvil.build.exchange import collect, expand, failure, materialise
 from anvil.build.tools import check_host, find_tools
 from anvil.core.executor import USUAL
@@ -95,6 +96,9 @@ class HostExecutor:
             log = log.replace(str(folder), ".")
             if completed.timed_out:
                 raise failure(action, f"took longer than {action.timeout_s} s and was ended", log)
+            problem = describe(completed.returncode)
+            if problem is not None:
+                raise failure(action, problem, log, hint=SHORT_OF_MEMORY)
             if completed.returncode != 0:
                 raise failure(action, f"ended with exit code {completed.returncode}", log)
             places = {output: folder / output for output in action.outputs}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from anvil.build.compilers import environment_of
+from anvil.build.warm_up import zig_links
 from anvil.core.action import Action, Recipe
 
 if TYPE_CHECKING:
@@ -56,5 +57,6 @@ def recipe(target: Target, name: str, project: Tree) -> Recipe:
         tools=tuple(sorted((*TOOLS, *target.toolchain.tools))),
         outputs=tuple(sorted(output for output, _ in artifacts)),
         timeout_s=_TIMEOUT_S,
+        warm_up=zig_links(target, (*target.toolchain.link_flags, "-Wl,-e,Reset_Handler")),
     )
     return Recipe(action=action, artifacts=artifacts)

@@ -81,6 +81,9 @@ class Action:
     tools: tuple[tuple[str, str], ...]  # name and version of each pinned tool; sorted
     outputs: tuple[str, ...]  # paths of files that it must produce, sorted
     timeout_s: int
+    # Commands, run beside a start.c, that make compilers build for themselves what every action
+    # with these tools needs. It spares isolated runs time and changes no output.
+    warm_up: tuple[tuple[str, ...], ...] = ()
 
     @property
     def key(self) -> str:

@@ -1,0 +1,197 @@
+"""The docker executor: one locked-up container for each action, removed at its end."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from anvil.build import engine
+from anvil.build.ending import SHORT_OF_MEMORY, describe
+from anvil.build.isolated import HOST_NAME, Ended, Job, run_isolated
+from anvil.build.prepared import Prepared
+from anvil.build.root import INPUT, OUTPUT, PATH, PREPARED, TOOL_CACHE, check_root
+from anvil.core.executor import USUAL
+
+if TYPE_CHECKING:
+    from anvil.build.root import Root
+    from anvil.cache.store import Store
+    from anvil.core.action import Action, Tree
+    from anvil.core.executor import Conditions
+    from anvil.process import Cancellation
+
+_POLL_S = 0.05
+_LOG_BYTES = 16 * 1024**2
+_MIB = 1024**2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a container may use at most."""
+
+    memory_bytes: int = 4096 * _MIB  # with what lies in its folders in memory
+    n_processes: int = 512
+
+
+class DockerExecutor:
+    """Runs actions in containers of an engine of this machine, over a root file system."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        cancellation: Cancellation,
+        root: Root,
+        limits: Limits = Limits(),
+    ) -> None:
+        self._store = store
+        self._cancellation = cancellation
+        self._root = root
+        self._limits = limits
+        self._prepared = Prepared()
+        self._lock = threading.Lock()
+        self._image: str | None = None  # the engine's id of the root, once it was checked
+
+    @property
+    def name(self) -> str:
+        """As `--executor` names it."""
+        return "docker"
+
+    @property
+    def notice(self) -> str:
+        """How far it is hermetic."""
+        return f"containers of the root file system {self._root.image.sha256[:12]}, no network"
+
+    @property
+    def variable(self) -> frozenset[str]:
+        """All, and the clock where the root has libfaketime."""
+        found = {"folder", "umask", "locale", "time_zone", "user"}
+        return frozenset(found | ({"clock_offset_s"} if self._root.faketime else set()))
+
+    def check(self, action: Action) -> None:
+        """Refuse an action whose tools the root lacks (exit 1)."""
+        check_root(action, self._root.image)
+
+    def run(self, action: Action, *, conditions: Conditions = USUAL) -> Tree:
+        """Run `action` and keep its outputs in the store; see core/executor.py."""
+        self.check(action)
+        return run_isolated(
+            action,
+            root=self._root,
+            store=self._store,
+            conditions=conditions,
+            prepared=self._prepared.folder_for(action, self._root.image, self._store, self.run),
+            start=self._start,
+        )
+
+    def _start(self, job: Job) -> Ended:
+        if self._cancellation.is_cancelled:
+            raise KeyboardInterrupt
+        client = engine.connect()
+        # Named by us, so that it can be removed even where its making was interrupted.
+        name = f"anvil-{secrets.token_hex(8)}"
+        try:
+            with engine.explained():
+                client.create_container_from_config(
+                    self._configuration(client, job, self._image_id(client)), name=name
+                )
+                client.start(name)
+                timed_out = not self._wait(client, name, job.timeout_s)
+                if timed_out:
+                    client.kill(name)
+                return self._ended(client, name, job, timed_out=timed_out)
+        finally:
+            # An engine that is gone has said so already; it is swept when it is back.
+            with contextlib.suppress(Exception):
+                engine.remove(client, name)
+            client.close()
+
+    def _image_id(self, client: Any) -> str:  # noqa: ANN401
+        with self._lock:
+            if self._image is None:
+                engine.remove_orphans(client)
+                self._image = engine.ensure_image(client, self._root)
+            return self._image
+
+    def _configuration(self, client: Any, job: Job, image: str) -> Any:  # noqa: ANN401
+        from docker.types import LogConfig, Mount  # noqa: PLC0415
+
+        in_memory = f"rw,exec,nosuid,nodev,mode=0755,uid={job.user},gid={job.user}"
+        mounts = [
+            Mount(INPUT, str(job.input), type="bind", read_only=True),
+            Mount(OUTPUT, str(job.output), type="bind"),
+        ]
+        if job.prepared is not None:
+            mounts.append(Mount(PREPARED, str(job.prepared), type="bind", read_only=True))
+        return client.create_container_config(
+            image,
+            ["/bin/sh", "-c", job.script],
+            hostname=HOST_NAME,
+            user=f"{job.user}:{job.user}",
+            environment={"PATH": PATH},
+            working_dir="/",
+            network_disabled=True,
+            labels={engine.OWNER: engine.owner(), engine.REALM: engine.realm()},
+            host_config=client.create_host_config(
+                network_mode="none",
+                read_only=True,
+                cap_drop=["ALL"],
+                security_opt=["no-new-privileges"],
+                pids_limit=self._limits.n_processes,
+                mem_limit=self._limits.memory_bytes,
+                memswap_limit=self._limits.memory_bytes,
+                tmpfs={job.work: in_memory, TOOL_CACHE: in_memory},
+                mounts=mounts,
+                log_config=LogConfig(
+                    type="json-file", config={"max-size": str(_LOG_BYTES), "max-file": "1"}
+                ),
+            ),
+        )
+
+    def _wait(self, client: Any, name: str, timeout_s: int) -> bool:  # noqa: ANN401
+        """Whether the container ended in time. Raises KeyboardInterrupt when cancelled."""
+        ended = threading.Event()
+        problems: list[Exception] = []
+
+        def wait() -> None:
+            try:
+                client.wait(name, timeout=timeout_s + 60)
+            except Exception as error:  # noqa: BLE001  raised by the thread that is waited for
+                problems.append(error)
+            finally:
+                ended.set()
+
+        threading.Thread(target=wait, daemon=True).start()
+        deadline = time.monotonic() + timeout_s
+        while not ended.wait(_POLL_S):
+            if self._cancellation.is_cancelled:
+                raise KeyboardInterrupt
+            if time.monotonic() > deadline:
+                return False
+        for problem in problems:
+            raise problem
+        return True
+
+    def _ended(self, client: Any, name: str, job: Job, *, timed_out: bool) -> Ended:  # noqa: ANN401
+        log = client.logs(name).decode(errors="replace")
+        if timed_out:
+            return Ended(log=log, problem=f"took longer than {job.timeout_s} s and was ended")
+        state = client.inspect_container(name)["State"]
+        exit_code = int(state["ExitCode"])
+        if exit_code != 0 and state.get("OOMKilled"):
+            memory = self._limits.memory_bytes // _MIB
+            return Ended(
+                log=log,
+                problem=f"ran out of memory: a container has {memory} MiB",
+                hint="choose --executor sandbox, which has no limit of its own",
+            )
+        problem = describe(exit_code)
+        return Ended(log=log, problem=problem, hint=SHORT_OF_MEMORY, exit_code=exit_code)
+
+
+def check_docker() -> None:
+    """Raise AnvilError (exit 1) where no engine of this machine can be used, with the reason."""
+    engine.connect().close()

@@ -1,0 +1,164 @@
+"""The sandbox executor: bubblewrap over the unpacked root file system, without an engine.
+
+It needs no privilege where the kernel gives user namespaces to everybody. What it does not do
+is to limit memory and processes, which takes control groups.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from anvil import process
+from anvil.build.ending import SHORT_OF_MEMORY, describe
+from anvil.build.isolated import HOST_NAME, Ended, Job, run_isolated
+from anvil.build.prepared import Prepared
+from anvil.build.root import INPUT, OUTPUT, PATH, PREPARED, TOOL_CACHE, check_root
+from anvil.core.diagnostics import AnvilError, Diagnostic, ExitCode
+from anvil.core.executor import USUAL
+
+if TYPE_CHECKING:
+    from anvil.build.root import Root
+    from anvil.cache.store import Store
+    from anvil.core.action import Action, Tree
+    from anvil.core.executor import Conditions
+
+_PROGRAM = "bwrap"
+_TMPFS_BYTES = 2 * 1024**3
+_PROBE_TIMEOUT_S = 30
+_NAMESPACES = (
+    "--unshare-user",
+    "--unshare-pid",
+    "--unshare-net",
+    "--unshare-ipc",
+    "--unshare-uts",
+    "--unshare-cgroup-try",
+)
+# Made anew inside, or nothing of the root's.
+_OWN_FOLDERS = frozenset({"anvil", "dev", "proc", "sys", "tmp"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SandboxExecutor:
+    """Runs actions in namespaces of their own over a root file system."""
+
+    store: Store
+    cancellation: process.Cancellation
+    root: Root
+    prepared: Prepared = field(default_factory=Prepared)
+
+    @property
+    def name(self) -> str:
+        """As `--executor` names it."""
+        return "sandbox"
+
+    @property
+    def notice(self) -> str:
+        """How far it is hermetic."""
+        return f"bubblewrap over the root file system {self.root.image.sha256[:12]}, no network"
+
+    @property
+    def variable(self) -> frozenset[str]:
+        """All, and the clock where the root has libfaketime."""
+        found = {"folder", "umask", "locale", "time_zone", "user"}
+        return frozenset(found | ({"clock_offset_s"} if self.root.faketime else set()))
+
+    def check(self, action: Action) -> None:
+        """Refuse an action whose tools the root lacks (exit 1)."""
+        check_root(action, self.root.image)
+
+    def run(self, action: Action, *, conditions: Conditions = USUAL) -> Tree:
+        """Run `action` and keep its outputs in the store; see core/executor.py."""
+        self.check(action)
+        return run_isolated(
+            action,
+            root=self.root,
+            store=self.store,
+            conditions=conditions,
+            prepared=self.prepared.folder_for(action, self.root.image, self.store, self.run),
+            start=self._start,
+        )
+
+    def _start(self, job: Job) -> Ended:
+        try:
+            completed = process.run(
+                [find_bubblewrap(), *_arguments(job, self.root.unpacked())],
+                cwd=job.output,
+                environment={},
+                timeout_s=job.timeout_s,
+                cancellation=self.cancellation,
+            )
+        except OSError as error:
+            raise _unusable(f"cannot start {_PROGRAM}: {error.strerror}") from error
+        log = (completed.stdout + completed.stderr).decode(errors="replace")
+        if completed.timed_out:
+            return Ended(log=log, problem=f"took longer than {job.timeout_s} s and was ended")
+        problem = describe(completed.returncode)
+        return Ended(log=log, problem=problem, hint=SHORT_OF_MEMORY, exit_code=completed.returncode)
+
+
+def _arguments(job: Job, root: Path) -> list[str]:
+    words = [
+        *_NAMESPACES,
+        # No process outlives us: the namespace's first one dies with bubblewrap, and takes all.
+        "--die-with-parent",
+        "--new-session",
+        *("--hostname", HOST_NAME),
+        *("--uid", str(job.user), "--gid", str(job.user)),
+        *("--cap-drop", "ALL"),
+        "--clearenv",
+        *("--setenv", "PATH", PATH),
+    ]
+    # Entry by entry, so that folders to mount on can be made beside them.
+    for entry in sorted(os.scandir(root), key=lambda entry: entry.name):
+        if entry.is_symlink():
+            words += ["--symlink", str(Path(entry.path).readlink()), f"/{entry.name}"]
+        elif entry.name not in _OWN_FOLDERS:
+            words += ["--ro-bind", entry.path, f"/{entry.name}"]
+    words += ["--dev", "/dev", "--proc", "/proc"]
+    words += ["--ro-bind", str(job.input), INPUT, "--bind", str(job.output), OUTPUT]
+    if job.prepared is not None:
+        words += ["--ro-bind", str(job.prepared), PREPARED]
+    for folder in (job.work, TOOL_CACHE):
+        words += ["--perms", "0755", "--size", str(_TMPFS_BYTES), "--tmpfs", folder]
+    return [*words, "--remount-ro", "/", "--chdir", "/", "--", "/bin/sh", "-c", job.script]
+
+
+def find_bubblewrap() -> str:
+    """The program's path. Raises AnvilError (exit 1) where it is not installed."""
+    found = shutil.which(_PROGRAM)
+    if found is None:
+        raise _unusable("bubblewrap is not installed", hint="apt-get install bubblewrap")
+    return found
+
+
+def check_sandbox() -> None:
+    """Raise AnvilError (exit 1) where this machine cannot make a sandbox, with the reason."""
+    words = [find_bubblewrap(), *_NAMESPACES, "--ro-bind", "/", "/", "--proc", "/proc"]
+    try:
+        completed = process.run(
+            [*words, "--", "/bin/sh", "-c", "exit 0"],
+            cwd=Path("/"),
+            environment={},
+            timeout_s=_PROBE_TIMEOUT_S,
+        )
+    except OSError as error:
+        raise _unusable(f"cannot start {_PROGRAM}: {error.strerror}") from error
+    if completed.returncode != 0:
+        lines = completed.stderr.decode(errors="replace").strip().splitlines()
+        reason = lines[-1].removeprefix(f"{_PROGRAM}: ") if lines else "it ends without a word"
+        raise _unusable(
+            f"this machine does not let bubblewrap make a sandbox: {reason}",
+            hint="allow user namespaces (sysctl kernel.unprivileged_userns_clone=1, "
+            "user.max_user_namespaces above 0, and AppArmor's "
+            "kernel.apparmor_restrict_unprivileged_userns=0), or choose --executor docker",
+        )
+
+
+def _unusable(message: str, hint: str = "check the installation of bubblewrap") -> AnvilError:
+    return AnvilError(
+        Diagnostic(code="sandbox.unusable", message=message, hint=hint), exit_code=ExitCode.FAILED
+    )
