@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from anvil.core.executor import Conditions
 
-FAKETIME = "faketime/libfaketime.so.1"  # below Debian's folder of libraries
+FAKETIME = "faketime/libfaketimeMT.so.1"  # below Debian's folder of libraries
 
 
 def variables(conditions: Conditions, faketime: str | None) -> dict[str, str]:

@@ -33,7 +33,7 @@ TOOLS = ToolPaths(
 )
 PATH = "/usr/local/bin:/usr/bin:/bin"
 FAKETIME_PACKAGE = "libfaketime"
-FAKETIME_PATH = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
+FAKETIME_PATH = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

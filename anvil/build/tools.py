@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import os
 import sys
@@ -45,6 +46,7 @@ class ToolPaths:
         }
 
 
+@functools.cache
 def find_tools() -> ToolPaths:
     """The tools of the running Python's distributions, by their own lists of files."""
     return ToolPaths(
