@@ -7,6 +7,7 @@ manifests, which people read with other tools, say what the signed list says.
 from __future__ import annotations
 
 from functools import partial
+from io import StringIO
 from typing import TYPE_CHECKING, Any
 
 from anvil.core.diagnostics import Diagnostic
@@ -22,6 +23,7 @@ from anvil.release.files import (
     VERIFICATION,
 )
 from anvil.release.sbom import file_digests, sbom_mistakes
+from anvil.release.signed_image import signed_image_mistake
 from anvil.release.strict_json import JsonError, read_json
 from anvil.release.target_folder import target_names
 
@@ -41,7 +43,6 @@ def document_mistakes(
 
     files: all of the release but the provenance, with the bytes that were signed.
     """
-    del key
     mistakes = [
         _mistake(path, f"the release has no {path}")
         for path in (CHECKSUMS, SBOM, LOCK)
@@ -65,6 +66,8 @@ def document_mistakes(
     for target in found:
         path = f"{target}/{MANIFEST}"
         mistakes += _guarded(path, partial(_manifest_mistakes, provenance, files, target))
+    for path in sorted(path for path in files if path.endswith(SIGNED_SUFFIX)):
+        mistakes += _guarded(path, partial(_image_mistakes, files, path, key))
     return tuple(mistakes)
 
 
@@ -118,6 +121,27 @@ def _manifest_mistakes(
         elif (row["sha256"], row["executable"]) != (subject.sha256, subject.executable):
             mistakes.append(_mistake(file, f"{file} says other than the provenance of {path}"))
     return mistakes
+
+
+def _image_mistakes(files: Mapping[str, bytes], path: str, key: PublicKey) -> list[Diagnostic]:
+    hex_file = path.removesuffix(SIGNED_SUFFIX) + ".hex"
+    reason = signed_image_mistake(files[path], _flashed(files.get(hex_file)), key.public)
+    return [] if reason is None else [_mistake(path, f"{path} {reason}")]
+
+
+def _flashed(hex_file: bytes | None) -> bytes | None:
+    """What a .hex file puts into flash, from its first byte; None without one."""
+    if hex_file is None:
+        return None
+    from intelhex import IntelHex, IntelHexError  # noqa: PLC0415  few releases need it
+
+    image = IntelHex()
+    try:
+        image.loadhex(StringIO(hex_file.decode("ascii")))
+    except IntelHexError as error:
+        raise ValueError(str(error)) from None
+    image.padding = 0xFF
+    return bytes(image.tobinstr())
 
 
 def _guarded(file: str, check: Callable[[], list[Diagnostic]]) -> list[Diagnostic]:

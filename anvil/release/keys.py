@@ -30,14 +30,15 @@ class SigningKey:
     @property
     def public(self) -> PublicKey:
         """The key that checks what this one signs."""
-        return PublicKey(key=self.signer.public_key)
+        return PublicKey(key=self.signer.public_key, public=self.private.public_key())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublicKey:
     """A public key."""
 
-    key: Key
+    key: Key  # for envelopes
+    public: Ed25519PublicKey  # the same, for everything else
 
     @property
     def keyid(self) -> str:
@@ -47,7 +48,9 @@ class PublicKey:
     @property
     def pem(self) -> bytes:
         """The key as a file."""
-        return str(self.key.keyval["public"]).encode()
+        return self.public.public_bytes(
+            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
 
 
 def load_signing_key(pem: bytes, *, file: str | None = None) -> SigningKey:
@@ -94,7 +97,7 @@ def load_public_key(pem: bytes, *, file: str | None = None) -> PublicKey:
             f"the public key is {_kind(public)}; releases are signed with ed25519 alone",
             "ask who signed the release for its public key",
         )
-    return PublicKey(key=SSlibKey.from_crypto(public))
+    return PublicKey(key=SSlibKey.from_crypto(public), public=public)
 
 
 def _private_key(pem: bytes, file: str | None) -> object:

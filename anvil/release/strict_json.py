@@ -8,7 +8,8 @@ from typing import Any
 
 MAX_BYTES = 64 << 20
 _MAX_DEPTH = 64
-_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"?', re.DOTALL)
+# Possessive: a long text would otherwise leave as many places to come back to.
+_STRINGS = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 _BRACKETS = re.compile(rb"[\[\]{}]")
 
 

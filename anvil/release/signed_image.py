@@ -1,0 +1,75 @@
+"""What can be checked of an image for MCUboot without its board: hash, signature, firmware.
+
+The format is MCUboot's: a header, the firmware, and fields of type, length and value behind
+them, of which the first area is covered by the hash.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from typing import TYPE_CHECKING
+
+from cryptography.exceptions import InvalidSignature
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+_MAGIC = 0x96F3B83D
+_FIELDS, _COVERED_FIELDS = 0x6907, 0x6908
+_SHA256, _ED25519 = 0x10, 0x24
+_ERASED = 0xFF
+
+
+def signed_image_mistake(
+    content: bytes, firmware: bytes | None, key: Ed25519PublicKey
+) -> str | None:
+    """What is wrong with a signed image, going on from its name; None where all is right.
+
+    firmware: what has to be in it; None where that is not known.
+    """
+    try:
+        magic, _, header_bytes, covered_bytes, image_bytes = struct.unpack_from("<IIHHI", content)
+        end = header_bytes + image_bytes
+        if covered_bytes:
+            kind, length = struct.unpack_from("<HH", content, end)
+            if kind != _COVERED_FIELDS or length != covered_bytes:
+                return "has no fields where its header says so"
+            end += length
+        kind, length = struct.unpack_from("<HH", content, end)
+        fields = list(_fields(content[end + 4 : end + length]))
+    except struct.error:
+        return "ends too early to be an image for MCUboot"
+    if magic != _MAGIC or kind != _FIELDS:
+        return "is no image for MCUboot"
+    if end + length != len(content):
+        return f"has {len(content) - end - length} bytes behind its end"
+    digest = hashlib.sha256(content[:end]).digest()
+    if [value for name, value in fields if name == _SHA256] != [digest]:
+        return "has another hash than its content"
+    signatures = [value for name, value in fields if name == _ED25519]
+    if len(signatures) != 1:
+        return f"has {len(signatures)} ed25519 signatures, and 1 is needed"
+    try:
+        key.verify(signatures[0], digest)
+    except InvalidSignature:
+        return "is not signed with the release's key"
+    held = content[header_bytes : header_bytes + image_bytes]
+    # What is written to flash is filled up with what erased flash reads as.
+    if firmware is not None and held.rstrip(bytes([_ERASED])) != firmware.rstrip(bytes([_ERASED])):
+        return "holds another firmware than the .hex file beside it"
+    return None
+
+
+def _fields(area: bytes) -> Iterator[tuple[int, bytes]]:
+    """Type and value of each field. Raises struct.error where one is cut off."""
+    at = 0
+    while at < len(area):
+        name, length = struct.unpack_from("<HH", area, at)
+        value = area[at + 4 : at + 4 + length]
+        if len(value) != length:
+            raise struct.error
+        yield name, value
+        at += 4 + length
