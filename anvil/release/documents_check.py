@@ -7,7 +7,6 @@ manifests, which people read with other tools, say what the signed list says.
 from __future__ import annotations
 
 from functools import partial
-from io import StringIO
 from typing import TYPE_CHECKING, Any
 
 from anvil.core.diagnostics import Diagnostic
@@ -124,24 +123,8 @@ def _manifest_mistakes(
 
 
 def _image_mistakes(files: Mapping[str, bytes], path: str, key: PublicKey) -> list[Diagnostic]:
-    hex_file = path.removesuffix(SIGNED_SUFFIX) + ".hex"
-    reason = signed_image_mistake(files[path], _flashed(files.get(hex_file)), key.public)
+    reason = signed_image_mistake(files[path], key.public)
     return [] if reason is None else [_mistake(path, f"{path} {reason}")]
-
-
-def _flashed(hex_file: bytes | None) -> bytes | None:
-    """What a .hex file puts into flash, from its first byte; None without one."""
-    if hex_file is None:
-        return None
-    from intelhex import IntelHex, IntelHexError  # noqa: PLC0415  few releases need it
-
-    image = IntelHex()
-    try:
-        image.loadhex(StringIO(hex_file.decode("ascii")))
-    except IntelHexError as error:
-        raise ValueError(str(error)) from None
-    image.padding = 0xFF
-    return bytes(image.tobinstr())
 
 
 def _guarded(file: str, check: Callable[[], list[Diagnostic]]) -> list[Diagnostic]:
