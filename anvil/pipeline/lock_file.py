@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from anvil.cache.results import read_result, write_result
@@ -22,10 +22,7 @@ if TYPE_CHECKING:
     from anvil.config.document import Document
     from anvil.config.schemas import Schemas
 
-# Written again it loses nothing but the image of another machine.
-_WAY_BACK = (
-    f"restore {FILE_NAME} from version control, or remove it and write it anew with `anvil lock`"
-)
+_WAY_BACK = f"restore {FILE_NAME} from version control, or write it anew with `anvil lock`"
 _CONFLICT_MARKS = (b"<<<<<<< ", b">>>>>>> ")
 
 
@@ -67,7 +64,10 @@ def parse_lock(content: bytes, file: str, schemas: Schemas, store: Store | None 
     Raises AnvilError (exit 2).
     """
     _refuse_conflict(content, file)
-    document = parse_yaml(content, file)
+    try:
+        document = parse_yaml(content, file)
+    except AnvilError as error:
+        raise _beyond_repair(error.diagnostics) from None
     values = document.value
     found_format = values.get("format")
     if found_format != FORMAT and isinstance(found_format, int):
@@ -83,7 +83,7 @@ def parse_lock(content: bytes, file: str, schemas: Schemas, store: Store | None 
         # What is missing was cut off or taken out: one cause, said once.
         wrong = _mistakes(document, schemas)
         stray = [one for one in wrong if one.code != "config.missing-key"]
-        raise AnvilError(*stray, _edited(document))
+        raise _beyond_repair((*stray, _edited(document)))
     _check_form(content, document, schemas, store)
     sections = {key: value for key, value in values.items() if key not in {"format", "digest"}}
     return LockFile(lock=Lock(sections=sections), document=document)
@@ -94,9 +94,9 @@ def _check_form(content: bytes, document: Document, schemas: Schemas, store: Sto
     key = key_of(["lock", schemas[SchemaKind.LOCK].sha256, digest_of(content).sha256])
     if store is not None and read_result(store, key) is not None:
         return
-    wrong = _mistakes(document, schemas)
+    wrong = _mistakes(document, schemas) or _loose_ends(document)
     if wrong:
-        raise AnvilError(*wrong)
+        raise _beyond_repair(wrong)
     if store is not None:
         write_result(store, key, store.put_tree({}, frozenset()))
 
@@ -106,6 +106,27 @@ def _mistakes(document: Document, schemas: Schemas) -> tuple[Diagnostic, ...]:
     from anvil.config.schema_check import validate
 
     return validate(document, schemas[SchemaKind.LOCK])
+
+
+def _loose_ends(document: Document) -> tuple[Diagnostic, ...]:
+    """What targets name and the lock does not have."""
+    sections = {"candidate": "models", "toolchain": "toolchains"}
+    return tuple(
+        document.error_at_value(
+            ("targets", target, key),
+            "lock.reference",
+            f"found {row[key]!r}, and {section} has no such entry",
+        )
+        for target, row in document.value["targets"].items()
+        for key, section in sections.items()
+        if row[key] not in document.value[section]
+    )
+
+
+def _beyond_repair(diagnostics: tuple[Diagnostic, ...]) -> AnvilError:
+    """Mistakes with the one way back: a lock is not mended by hand."""
+    *others, last = (replace(one, hint=None) for one in diagnostics)
+    return AnvilError(*others, replace(last, hint=_WAY_BACK))
 
 
 def _refuse_conflict(content: bytes, file: str) -> None:
@@ -126,13 +147,12 @@ def _refuse_conflict(content: bytes, file: str) -> None:
 def _edited(document: Document) -> Diagnostic:
     if "digest" not in document.value:
         return document.error_at_key(
-            ("digest",), "lock.edited", "the lock has no digest: it was cut short", _WAY_BACK
+            ("digest",), "lock.edited", "there is no digest: `anvil lock` did not write this"
         )
     return document.error_at_value(
         ("digest",),
         "lock.edited",
         "the digest does not fit the rest: the lock was edited by hand, or cut short",
-        _WAY_BACK,
     )
 
 
