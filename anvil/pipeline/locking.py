@@ -16,7 +16,7 @@ from anvil.pipeline.events import Outcome
 from anvil.pipeline.found_lock import Chosen, as_locked, found_lock, pinned, references
 from anvil.pipeline.load import read_schemas
 from anvil.pipeline.lock_file import LockFile, missing, position, read_lock, write_lock
-from anvil.pipeline.locked_image import image_to_lock
+from anvil.pipeline.locked_image import image_to_compare, image_to_lock, newest_here, no_image
 from anvil.pipeline.sources import read_sources
 
 if TYPE_CHECKING:
@@ -86,15 +86,17 @@ def update_lock(workspace: Workspace, listener: Listener, names: Sequence[str]) 
         chosen = made
     before = entries(former.lock)
     # A name that is not there yet may be of a package.
-    is_image = any(before.get(name, (IMAGE,))[0] == IMAGE for name in names)
-    image = image_to_lock(workspace.store, former.lock.image, newest=is_image)
+    may_be_image = any(before.get(name, (IMAGE,))[0] == IMAGE for name in names)
+    here = newest_here(workspace.store) if may_be_image else None
+    image = here or image_to_compare(former.lock.image)
     found = found_lock(workspace, read_sources(workspace), chosen, image)
     known = before | entries(found)
     _check_names(names, known)
+    if here is None and any(known[name][0] == IMAGE for name in names):
+        raise no_image()
     updated = former.lock
     for name in names:
         updated = _taken_over(updated, found, name, known[name])
-    updated = _with_used_models(updated, found)
     changed = differences(former.lock, updated)
     write_lock(workspace.folder, updated)
     rest = differences(updated, found)
@@ -192,7 +194,7 @@ def _choice(plan: dict[str, Any]) -> tuple[str, str]:
 
 def _changed(workspace: Workspace, locked: LockFile, *, is_whole: bool) -> tuple[Difference, ...]:
     """What differs; with `is_whole` also targets of the lock that the command does not name."""
-    image = image_to_lock(workspace.store, locked.lock.image)
+    image = image_to_compare(locked.lock.image)
     found = found_lock(workspace, read_sources(workspace), as_locked(locked.lock), image)
     kept = locked.lock if is_whole else locked.lock.restricted(found)
     return differences(kept, found)
@@ -230,7 +232,7 @@ def _check_names(names: Sequence[str], known: dict[str, tuple[str, ...]]) -> Non
 
 def _taken_over(locked: Lock, found: Lock, name: str, path: tuple[str, ...]) -> Lock:
     try:
-        return taken_over(locked, found, path)
+        updated = taken_over(locked, found, path)
     except OtherChangesError as error:
         others = ", ".join(error.others) or "the whole root file system"
         raise AnvilError(
@@ -241,14 +243,12 @@ def _taken_over(locked: Lock, found: Lock, name: str, path: tuple[str, ...]) -> 
             ),
             exit_code=ExitCode.FAILED,
         ) from None
-
-
-def _with_used_models(updated: Lock, found: Lock) -> Lock:
-    """A target that was taken over brings the candidate that it is built from."""
-    models = dict(updated.sections["models"])
-    for row in updated.sections["targets"].values():
-        reference = row["candidate"]
-        models.setdefault(reference, found.sections["models"].get(reference))
+    row = updated.sections["targets"].get(path[-1]) if path[0] == "targets" else None
+    if row is None:
+        return updated
+    # A target brings the candidate that it is built from.
+    reference = row["candidate"]
+    models = updated.sections["models"] | {reference: found.sections["models"][reference]}
     return Lock(sections={**updated.sections, "models": models})
 
 
