@@ -136,7 +136,7 @@ def _values(install: str, executor: str) -> dict[str, str]:
         script = f"    - {packages}\n    - anvil image build\n"
     return {
         "VERSION": __version__,
-        "INSTALL": install,
+        "INSTALL": install.strip(),
         "EXECUTOR": executor,
         "PACKAGES": _EMULATORS,
         "IMAGE_STEP": step,

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 # Those that could change what a plan holds: pillow decodes data, ortools places tensors.
 _LIBRARIES = ("ai-edge-litert", "jinja2", "numpy", "ortools", "pillow", "pyyaml", "simpleeval")
 
+# Pages and CI files: nothing of a build is made of them.
+_OTHER_TEMPLATES = ("ci/", "report/")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sources:
@@ -38,7 +41,11 @@ def read_sources(workspace: Workspace) -> Sources:
     data is not there.
     """
     kernels = read_folder(workspace.folder / "kernels", built_in("kernels"))
-    templates = read_folder(built_in("templates"))
+    templates = {
+        path: resource
+        for path, resource in read_folder(built_in("templates")).items()
+        if not path.startswith(_OTHER_TEMPLATES)
+    }
     profiles = read_folder(workspace.folder / "targets", built_in("targets"))
     data = data_key(workspace)
     return Sources(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from anvil.matrix.jobs import Job
 
 GITHUB = ("anvil.yml", "anvil-group.yml", "anvil-comment.yml")
+# Quotes, colons and signs that YAML and shells take for theirs.
+_ODD = """a: b #c "d" 'e' $(f) @INSTALL@ {g}"""
 SIZES = (1, 12, 256, 257, 600)
 
 
@@ -45,6 +48,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "root"
     write_project(folder / "digits", "m.tflite", name="digits")
     write_project(folder / "it's kws", "m.tflite", name="kws", targets="{rpi4: {}}")
+    write_project(folder / _ODD, "m.tflite", name="kws", targets="{rpi4: {}}")
     monkeypatch.chdir(folder)
     return folder
 
@@ -162,6 +166,19 @@ def test_every_script_is_a_script(root: Path) -> None:
         assert ended.returncode == 0, f"{script}\n{ended.stderr}"
         if "anvil matrix" in script:
             assert "--project 'it'\"'\"'s kws'" in script
+
+
+def test_folders_reach_the_shell_as_they_are_named(root: Path) -> None:
+    for words in (("github",), ("gitlab", "--install", "true : # x")):
+        assert init(*words, "--project", _ODD) == 0
+    found = [step["run"] for _, _, step in steps(workflows(root)) if step.get("id") == "matrix"]
+    pipeline = yaml.safe_load((root / ".gitlab" / "anvil.yml").read_text())
+    install, listing = pipeline["anvil-list"]["script"]
+    assert install == "true : # x\n"
+    for script in (*found, listing):
+        line = next(line for line in script.splitlines() if "anvil matrix" in line)
+        words = shlex.split(line.removeprefix("groups=$(").removesuffix(")"))
+        assert words[words.index("--project") + 1] == _ODD
 
 
 # Safe.
