@@ -41,12 +41,17 @@ MODEL_SHA256 = "5a" * 32
 
 
 @functools.cache
-def target(name: str) -> Target:
-    """A built-in target."""
+def target(name: str, toolchain: str | None = None) -> Target:
+    """A built-in target, with its own toolchain or another built-in one."""
     listings = load_targets([configuration.built_in()], schemas=configuration.schemas()).listings
     found = next(listing for listing in listings if listing.name == name)
     assert found.target is not None, found.diagnostics
-    return found.target
+    if toolchain is None:
+        return found.target
+    text = f"version: 1\nname: n\nmodel: m\ntargets:\n  {name}: {{toolchain: {toolchain}}}\n"
+    loaded = configuration.load(text)
+    assert not loaded.failures, loaded.failures
+    return loaded.project.targets[0].target
 
 
 @functools.cache
@@ -59,12 +64,14 @@ def plan_of(
     target_name: str,
     name: str = "small",
     strategy: MemoryStrategy = MemoryStrategy(),  # noqa: B008  frozen
+    *,
+    toolchain: str | None = None,
 ) -> Plan:
     """The plan that the real planner makes."""
     return make_plan(
         graph,
         name=name,
-        target=target(target_name),
+        target=target(target_name, toolchain),
         variants=load_variants(_data("kernels")),
         definitions=DEFINITIONS,
         model_sha256=MODEL_SHA256,
