@@ -177,8 +177,8 @@ def test_folders_reach_the_shell_as_they_are_named(root: Path) -> None:
     assert install == "true : # x\n"
     for script in (*found, listing):
         line = next(line for line in script.splitlines() if "anvil matrix" in line)
-        words = shlex.split(line.removeprefix("groups=$(").removesuffix(")"))
-        assert words[words.index("--project") + 1] == _ODD
+        given = shlex.split(line.removeprefix("groups=$(").removesuffix(")"))
+        assert given[given.index("--project") + 1] == _ODD
 
 
 # Safe.
