@@ -78,6 +78,13 @@ def image_packages(image: Image | None, found: Sequence[Package]) -> list[Packag
     return [package for package in found if (package.name, package.version) in names]
 
 
+def toolchains(targets: Sequence[TargetFolder]) -> list[dict[str, str]]:
+    """The toolchains of all targets, each once; one name may stand for one per core."""
+    used = [target.manifest["toolchain"] for target in targets]
+    unique = {(one["name"], one["digest"]): one for one in used}
+    return [unique[key] for key in sorted(unique)]
+
+
 def resolved_dependencies(
     files: Mapping[str, ReleaseFile],
     targets: Sequence[TargetFolder],
@@ -102,19 +109,14 @@ def resolved_dependencies(
                 "annotations": {"quantization": target.plan["candidate"]},
             }
         )
-    toolchains = {target.manifest["toolchain"]["name"]: target.manifest for target in targets}
-    for name, manifest in sorted(toolchains.items()):
-        toolchain = manifest["toolchain"]
-        rows.append(
-            {
-                "name": f"toolchain/{name}",
-                "digest": {"sha256": toolchain["digest"]},
-                "annotations": {
-                    "package": toolchain["package"],
-                    "version": toolchain["version"],
-                },
-            }
-        )
+    rows += [
+        {
+            "name": f"toolchain/{toolchain['name']}",
+            "digest": {"sha256": toolchain["digest"]},
+            "annotations": {"package": toolchain["package"], "version": toolchain["version"]},
+        }
+        for toolchain in toolchains(targets)
+    ]
     if description.image is not None:
         rows.append({"name": "root", "digest": {"sha256": description.image.sha256}})
     rows += [_descriptor(package) for package in packages(description)]

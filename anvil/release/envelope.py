@@ -94,7 +94,10 @@ def _read(content: bytes) -> Envelope:
 
 
 def _written(envelope: Envelope) -> bytes:
-    return canonical_json(envelope.to_dict()) + b"\n"
+    document = envelope.to_dict()
+    # The library keeps fields that it does not know; nothing signs them.
+    signatures = [{"keyid": one["keyid"], "sig": one["sig"]} for one in document["signatures"]]
+    return canonical_json({**document, "signatures": signatures}) + b"\n"
 
 
 def _refused(code: str, message: str, hint: str | None = None) -> AnvilError:
