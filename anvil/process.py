@@ -108,12 +108,14 @@ def run(
     cancellation: Cancellation | None = None,
     umask: int = -1,
     user: int | None = None,
+    grace_s: float = 0.0,
 ) -> Completed:
     """Run a child to its end, its output kept apart in memory.
 
     The child leads a session of its own, so that Ctrl-C reaches it through us alone
     and a timeout kills its children too. `umask` is -1 for ours; `user` is its uid and gid where
-    we are root, and no other group is left to it. Raises FileNotFoundError or PermissionError where
+    we are root, and no other group is left to it; `grace_s` is how long it may take to end by
+    itself when asked to, before it is killed. Raises FileNotFoundError or PermissionError where
     the program cannot be started, KeyboardInterrupt when cancelled.
     """
     if cancellation is not None and cancellation.is_cancelled:
@@ -146,7 +148,7 @@ def run(
                 timed_out = time.monotonic() > deadline
                 if not timed_out:
                     continue
-                kill_tree(child)
+                _end(child, grace_s)
                 stdout, stderr = child.communicate()
             else:
                 timed_out = False
@@ -154,6 +156,17 @@ def run(
                 returncode=child.returncode, stdout=stdout, stderr=stderr, timed_out=timed_out
             )
     except BaseException:
-        kill_tree(child)
+        _end(child, grace_s)
         child.communicate()
         raise
+
+
+def _end(child: subprocess.Popen[bytes], grace_s: float) -> None:
+    """Ask a child to end where it is given time for it, and kill what is left."""
+    try:
+        if grace_s and os.name == "posix":
+            child.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.communicate(timeout=grace_s)
+    finally:
+        kill_tree(child)

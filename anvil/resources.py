@@ -99,6 +99,11 @@ def code_digests() -> list[tuple[str, str]]:
     return digests_below(PACKAGE)
 
 
+def package_parent() -> str:
+    """The folder that another Python needs on its path to import this very Anvil."""
+    return str(Path(PACKAGE).parent)
+
+
 def built_in_source(path: str) -> bytes:
     """One of Anvil's own modules, for a worker that uses it without importing Anvil."""
     return (Path(PACKAGE) / path).read_bytes()

@@ -6,7 +6,19 @@ from collections.abc import Sequence
 from typing import Any
 
 JSON_FORMAT = 1
-_GOOD = frozenset({"built", "up_to_date", "passed", "removed", "ran", "available", "planned"})
+_GOOD = frozenset(
+    {
+        "built",
+        "up_to_date",
+        "passed",
+        "removed",
+        "ran",
+        "available",
+        "planned",
+        "rebuilt",
+        "released",
+    }
+)
 _UNKNOWN = frozenset({"not_checked"})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -30,3 +31,9 @@ def variables(conditions: Conditions, faketime: str | None) -> dict[str, str]:
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
         }
     return found
+
+
+def find_faketime() -> str | None:
+    """The path of this machine's libfaketime, where Debian and its like put it; or None."""
+    found = sorted(Path("/usr/lib").glob(f"*/{FAKETIME}"))
+    return str(found[0]) if found else None

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from anvil import process
-from anvil.build.conditions import FAKETIME, variables
+from anvil.build.conditions import find_faketime, variables
 from anvil.build.ending import SHORT_OF_MEMORY, describe
 from anvil.build.exchange import collect, expand, failure, materialise
 from anvil.build.tools import check_host, find_tools
@@ -53,7 +53,7 @@ class HostExecutor:
         found = {"folder", "umask", "locale", "time_zone"}
         if _can_change_user(self.store):
             found.add("user")
-        if _faketime() is not None:
+        if find_faketime() is not None:
             found.add("clock_offset_s")
         return frozenset(found)
 
@@ -78,7 +78,7 @@ class HostExecutor:
             environment = {key: os.environ[key] for key in _PASSED_ON if key in os.environ}
             environment |= {"HOME": _NO_HOME, "TMPDIR": str(folder)}
             environment |= {key: expand(value, tokens) for key, value in action.environment}
-            environment |= variables(conditions, _faketime())
+            environment |= variables(conditions, find_faketime())
             try:
                 completed = process.run(
                     [expand(word, tokens) for word in action.argv],
@@ -121,12 +121,8 @@ def _can_change_user(store: Store) -> bool:
     """Whether we are root, and another user reaches the cache and the tools."""
     if os.name != "posix" or os.geteuid() != 0:
         return False
-    places = [store.root.absolute(), Path(sys.prefix).absolute()]
+    # A virtual environment's Python leads to one that may lie elsewhere.
+    python = Path(sys.executable).resolve()
+    places = [store.root.absolute(), Path(sys.prefix).absolute(), Path(sys.base_prefix), python]
     folders = {folder for place in places for folder in (place, *place.parents)}
     return all(folder.stat().st_mode & 0o001 for folder in folders if folder.exists())
-
-
-def _faketime() -> str | None:
-    """The path of libfaketime where Debian and its like put it, or None."""
-    found = sorted(Path("/usr/lib").glob(f"*/{FAKETIME}"))
-    return str(found[0]) if found else None

@@ -5,7 +5,16 @@ from __future__ import annotations
 import argparse
 
 from anvil import __version__
-from anvil.commands import building, ci, images, locking, machine, planning, verify_release
+from anvil.commands import (
+    building,
+    ci,
+    images,
+    locking,
+    machine,
+    planning,
+    releasing,
+    verify_release,
+)
 from anvil.commands.parser import Parser
 
 _EPILOG = """\
@@ -22,7 +31,7 @@ exit codes: 0 done; 1 a build or check failed, or this machine lacks something;
 
 
 # In the order of --help.
-_GROUPS = (planning, building, ci, images, locking, verify_release, machine)
+_GROUPS = (planning, building, ci, images, locking, releasing, verify_release, machine)
 
 
 def make_parser() -> argparse.ArgumentParser:

@@ -48,7 +48,7 @@ RECIPES: dict[str, Callable[..., Recipe]] = {
     "cmake": cmake.recipe,
     "web": web.recipe,
 }
-_MEASURED = "measured.json"
+MEASURED = "measured.json"
 
 
 class _TargetBuild:
@@ -114,7 +114,7 @@ class _TargetBuild:
     def _recipe(self, rendered: Tree) -> Recipe:
         project = Tree(
             files=tuple(
-                _moved(node, node.path.removeprefix(PROJECT))
+                moved(node, node.path.removeprefix(PROJECT))
                 for node in rendered.files
                 if node.path.startswith(PROJECT)
             )
@@ -234,21 +234,21 @@ class _TargetBuild:
         artifacts = dict(recipe.artifacts)
         nodes = {node.path: node for node in outputs.files}
         measured = measured_document(
-            self.target, plan, files[_program_output(recipe, self.workspace.project.name)]
+            self.target, plan, files[program_output(recipe, self.workspace.project.name)]
         )
         too_large = oversize(self.target, self.request.requirements, measured)
         if too_large:
             raise AnvilError(
                 *(misfit.diagnostic() for misfit in too_large), exit_code=ExitCode.DOES_NOT_FIT
             )
-        measured_node = store.put_tree({_MEASURED: pretty(measured)}, frozenset()).files[0]
+        measured_node = store.put_tree({MEASURED: pretty(measured)}, frozenset()).files[0]
         listed = Tree(
             files=tuple(
                 sorted(
                     [
                         *rendered.files,
                         measured_node,
-                        *(_moved(nodes[output], to) for output, to in artifacts.items()),
+                        *(moved(nodes[output], to) for output, to in artifacts.items()),
                     ]
                 )
             )
@@ -380,11 +380,12 @@ def _warnings(plan: dict[str, Any], folder: Path) -> tuple[Diagnostic, ...]:
     return tuple(found)
 
 
-def _moved(node: FileNode, path: str) -> FileNode:
+def moved(node: FileNode, path: str) -> FileNode:
+    """The node under another path."""
     return type(node)(path=path, digest=node.digest, executable=node.executable)
 
 
-def _program_output(recipe: Recipe, name: str) -> str:
+def program_output(recipe: Recipe, name: str) -> str:
     """The output that runs on the device: the ELF, the Linux program or the .wasm."""
     programs = (f"{name}.elf", name, f"{name}.wasm")
     return next(output for output, artifact in recipe.artifacts if artifact in programs)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from anvil.core.diagnostics import AnvilError, Diagnostic, ExitCode
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from anvil.pipeline.events import Listener
+    from anvil.process import Cancellation
     from anvil.release.statement import Provenance
 
 _MAX_KEY_BYTES = 1 << 20
@@ -66,6 +67,33 @@ def verify_release(folder: Path, key_file: Path, listener: Listener) -> Outcome:
     """
     checked = check_folder(folder, key_file, listener)
     return outcome_of(checked)
+
+
+def verify_and_rebuild(
+    folder: Path, key_file: Path, listener: Listener, *, executor: str, cancellation: Cancellation
+) -> Outcome:
+    """Check a release folder, and where it is what was signed, build it again and compare.
+
+    Raises AnvilError as `verify_release` does, and exit code 1 where another version of Anvil
+    made it.
+    """
+    from anvil.cache.location import user_store
+    from anvil.pipeline.rebuild import rebuild
+
+    checked = check_folder(folder, key_file, listener)
+    outcome = outcome_of(checked)
+    if checked.mistakes:
+        return outcome
+    rebuilt = rebuild(
+        checked.files,
+        checked.provenance.targets,
+        read_key(key_file),
+        listener,
+        store=user_store(),
+        executor=executor,
+        cancellation=cancellation,
+    )
+    return replace(outcome, targets=rebuilt.targets)
 
 
 def check_folder(folder: Path, key_file: Path, listener: Listener) -> CheckedRelease:
