@@ -85,7 +85,9 @@ def rebuild(
             data=[],
             digest="",
         )
-        outcomes = [failed(name, said, ExitCode.BAD_INPUT) for name, said in loaded.failures.items()]
+        outcomes = [
+            failed(name, said, ExitCode.BAD_INPUT) for name, said in loaded.failures.items()
+        ]
         fresh = fresh_store(store, Path(work) / "cache")
         executors = Executors(wanted=executor, store=fresh, cancellation=cancellation)
         executors.announce_to(listener)
@@ -258,9 +260,7 @@ class _Rebuild:
         made = {path: ReleaseFile(content=c) for path, c in {**rendered, **documents}.items()}
         executables = {node.path for node in outputs.files if node.executable}
         return made | {
-            artifact: ReleaseFile(
-                content=contents_of[output], executable=output in executables
-            )
+            artifact: ReleaseFile(content=contents_of[output], executable=output in executables)
             for output, artifact in recipe.artifacts
         }
 
