@@ -28,7 +28,7 @@ def add(commands: Any) -> None:  # noqa: ANN401  argparse has no public name for
         "Get the public key from its maker by another way than the release.",
         "anvil verify-release dist --key release-key.pub.pem",
         "anvil verify-release dist --key release-key.pub.pem --json",
-        "anvil verify-release dist --key release-key.pub.pem --rebuild --executor sandbox",
+        "anvil verify-release dist --key release-key.pub.pem --rebuild",
         handler=_verify_release,
     )
     made.add_argument("folder", metavar="DIR", help="the folder that `anvil release` wrote")

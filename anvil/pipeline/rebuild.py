@@ -279,19 +279,14 @@ class _Rebuild:
         mcuboot = self.target.mcuboot
         if mcuboot is None:
             return []
-        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-        from cryptography.hazmat.primitives.serialization import load_pem_public_key
-
         from anvil.package.mcuboot import firmware_binary, is_signed_image_of
 
         path = f"{self.name}{SIGNED_SUFFIX}"
-        public = load_pem_public_key(self.key.pem)
-        assert isinstance(public, Ed25519PublicKey)
         firmware = firmware_binary(files[f"{self.name}.hex"].content)
         image = self.released.get(path)
         if image is None:
             return [self._mistake(path, "it is missing, and the board asks for it")]
-        if is_signed_image_of(image.content, firmware, mcuboot, public):
+        if is_signed_image_of(image.content, firmware, mcuboot, self.key.public):
             return []
         return [self._mistake(path, "it is not the rebuilt firmware, signed by this key")]
 

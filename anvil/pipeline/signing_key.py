@@ -44,8 +44,8 @@ def read_signing_key(file: Path | None) -> tuple[SigningKey, tuple[Diagnostic, .
                     if named is None
                     else f"a release is signed, and {VARIABLE} is empty"
                 ),
-                hint="make a key once with `anvil release --generate-key release.pem`, keep it "
-                "secret, and name it with --key release.pem",
+                hint="make a key once with `anvil release --generate-key release-key.pem`, keep it "
+                "secret, and name it with --key release-key.pem",
             )
         )
     return load_signing_key(named.encode(errors="surrogateescape"), file=None), ()

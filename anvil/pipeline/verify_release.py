@@ -82,6 +82,7 @@ def verify_and_rebuild(
 
     checked = check_folder(folder, key_file, listener)
     outcome = outcome_of(checked)
+    listener(Event(target="", step=""))
     if checked.mistakes:
         return outcome
     rebuilt = rebuild(
