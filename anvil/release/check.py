@@ -10,7 +10,7 @@ from anvil.core.diagnostics import AnvilError, Diagnostic, ExitCode
 from anvil.release.checksums import sha256
 from anvil.release.documents_check import document_mistakes
 from anvil.release.envelope import open_envelope
-from anvil.release.files import PROVENANCE, ReleaseFile
+from anvil.release.files import PROVENANCE, ReleaseFile, shown
 from anvil.release.statement import Provenance, read_statement
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def check_listing(provenance: Provenance, listing: Mapping[str, Entry]) -> tuple
                 _mistake(
                     "release.extra",
                     path,
-                    f"{_shown(path)} is {entry.kind.value} that the release does not have",
+                    f"{shown(path)} is {entry.kind.value} that the release does not have",
                     "take it away; what the release has is listed in SHA256SUMS",
                 )
             )
@@ -162,10 +162,5 @@ def _kind(path: str, entry: Entry, expected: EntryKind) -> Diagnostic:
     )
 
 
-def _shown(path: str) -> str:
-    """A name from a folder, on one line whatever is in it."""
-    return path if path.isprintable() else repr(path)
-
-
 def _mistake(code: str, path: str, message: str, hint: str) -> Diagnostic:
-    return Diagnostic(code=code, message=message, file=_shown(path), hint=hint)
+    return Diagnostic(code=code, message=message, file=shown(path), hint=hint)

@@ -20,6 +20,7 @@ from anvil.release.files import (
     SBOM,
     SIGNED_SUFFIX,
     VERIFICATION,
+    shown,
 )
 from anvil.release.sbom import file_digests, sbom_mistakes
 from anvil.release.signed_image import signed_image_mistake
@@ -142,4 +143,4 @@ def _listed(names: object) -> str:
 
 
 def _mistake(path: str, message: str) -> Diagnostic:
-    return Diagnostic(code="release.contradiction", message=message, file=path, hint=_DEFECT)
+    return Diagnostic(code="release.contradiction", message=shown(message), file=path, hint=_DEFECT)

@@ -15,7 +15,7 @@ from securesystemslib.exceptions import FormatError, VerificationError
 
 from anvil.core.diagnostics import AnvilError, Diagnostic, ExitCode
 from anvil.core.digest import canonical_json
-from anvil.release.files import PROVENANCE
+from anvil.release.files import PROVENANCE, shown
 from anvil.release.strict_json import JsonError, read_json
 
 if TYPE_CHECKING:
@@ -102,6 +102,6 @@ def _written(envelope: Envelope) -> bytes:
 
 def _refused(code: str, message: str, hint: str | None = None) -> AnvilError:
     return AnvilError(
-        Diagnostic(code=code, message=f"{PROVENANCE} {message}", file=PROVENANCE, hint=hint),
+        Diagnostic(code=code, message=shown(f"{PROVENANCE} {message}"), file=PROVENANCE, hint=hint),
         exit_code=ExitCode.FAILED,
     )

@@ -54,3 +54,12 @@ def reason_against(path: str) -> str | None:
     if len(encoded) > _MAX_PATH_BYTES or any(len(p.encode()) > _MAX_NAME_BYTES for p in parts):
         return f"it is longer than {_MAX_PATH_BYTES} bytes, or a part than {_MAX_NAME_BYTES}"
     return None
+
+
+def shown(text: str) -> str:
+    r"""A text from a release on one line, whatever is in it.
+
+    >>> shown("a\nb")
+    'a\\nb'
+    """
+    return text if text.isprintable() else text.encode("unicode_escape").decode()

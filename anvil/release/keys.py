@@ -135,12 +135,9 @@ def _bounded(pem: bytes) -> bytes:
 
 
 def _kind(key: object) -> str:
-    """RSA, EC: what the class of a key says of its kind."""
-    name = type(key).__name__
-    for end in ("PrivateKey", "PublicKey"):
-        name = name.removesuffix(end)
-    names = {"EllipticCurve": "ECDSA", "X25519": "X25519, which cannot sign"}
-    return names.get(name.strip("_"), name.strip("_"))
+    """RSA, ECDSA, Ed448: the kind of a key as people know it."""
+    name = type(key).__name__.removesuffix("PrivateKey").removesuffix("PublicKey")
+    return {"EC": "ECDSA", "X25519": "X25519, which cannot sign"}.get(name, name)
 
 
 def _refused(file: str | None, code: str, message: str, hint: str) -> AnvilError:

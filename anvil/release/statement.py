@@ -18,7 +18,7 @@ from anvil.core.diagnostics import AnvilError, Diagnostic, ExitCode
 from anvil.core.digest import canonical_json
 from anvil.release.checksums import sha256
 from anvil.release.dependencies import resolved_dependencies
-from anvil.release.files import LOCK, PROVENANCE, SOURCE, ReleaseFile, reason_against
+from anvil.release.files import LOCK, PROVENANCE, SOURCE, ReleaseFile, reason_against, shown
 from anvil.release.strict_json import JsonError, read_json
 from anvil.release.target_folder import TargetFolder
 
@@ -234,6 +234,6 @@ def _is_sha256(text: object) -> bool:
 
 def _refused(code: str, message: str, hint: str | None = None) -> AnvilError:
     return AnvilError(
-        Diagnostic(code=code, message=f"{PROVENANCE} {message}", file=PROVENANCE, hint=hint),
+        Diagnostic(code=code, message=shown(f"{PROVENANCE} {message}"), file=PROVENANCE, hint=hint),
         exit_code=ExitCode.FAILED,
     )

@@ -114,7 +114,7 @@ def test_extra_files_are_found() -> None:
     assert found({**release(), "rpi4/x": extra}) == [("release.extra", "rpi4/x")]
     assert found({**release(), "a/b": extra}) == [("release.extra", "a"), ("release.extra", "a/b")]
     (mistake,) = check({**release(), "two\nlines": extra})
-    assert mistake.file == repr("two\nlines")
+    assert mistake.file == r"two\nlines"
     assert "\n" not in mistake.message
 
 
