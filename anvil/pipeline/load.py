@@ -70,11 +70,20 @@ def load_workspace(
     )
 
 
-def load_config(store: Store, project: Path, names: Sequence[str] | None = None) -> LoadedProject:
-    """anvil.yaml and its targets, without the model. Raises AnvilError (exit 2)."""
+def load_config(
+    store: Store,
+    project: Path,
+    names: Sequence[str] | None = None,
+    *,
+    code: str | None = None,
+) -> LoadedProject:
+    """anvil.yaml and its targets, without the model. Raises AnvilError (exit 2).
+
+    code: the digest of Anvil's code, where it is known already.
+    """
     source = _read_config(project)
     # The memo is only as good as the code that wrote it.
-    key = key_of(["config", code_digest(), digest_of(source.content).sha256])
+    key = key_of(["config", code or code_digest(), digest_of(source.content).sha256])
     memo = _read_memo(store, key)
     loaded = load_project(
         source, roots=_roots(project), schemas=read_schemas(), targets=names, memo=memo

@@ -17,7 +17,7 @@ from anvil.matrix.template import fill, shell_words
 from anvil.package.install import replace_file
 from anvil.pipeline.events import Outcome
 from anvil.pipeline.load import load_config
-from anvil.resources import built_in, contents, read_folder
+from anvil.resources import built_in, code_digest, contents, read_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -37,12 +37,12 @@ def list_jobs(projects: Sequence[Path], targets: Sequence[str] | None = None) ->
     targets: those to list, in every project that has them. Raises AnvilError (exit 2) with all
     mistakes of all projects: a list that lacks one would be a CI that is green without it.
     """
-    store = user_store()
+    store, code = user_store(), code_digest()
     listings: list[Listing] = []
     problems: list[Diagnostic] = []
     for project in projects:
         try:
-            loaded = load_config(store, project)
+            loaded = load_config(store, project, code=code)
         except AnvilError as error:
             problems += error.diagnostics
             continue
