@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from anvil.core.diagnostics import AnvilError, Diagnostic, ExitCode
 from anvil.lock.compare import shown
 from anvil.lock.document import FILE_NAME
-from anvil.pipeline.lock_file import read_lock
+from anvil.pipeline.lock_file import missing, read_lock
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,11 +29,11 @@ def image_to_use(
     not on this machine, it is the newest of the current definition; None without any.
 
     is_locked: take no other than the lock's. Raises AnvilError then: exit 1 where it names none
-    or that is not here. A lock that cannot be read is exit 2 then, and no lock otherwise.
+    or that is not here, exit 2 where there is no lock that can be read.
     """
     from anvil.image.store import find_image
 
-    locked = _locked_image(store, project, is_locked=is_locked)
+    locked = locked_image(store, project, is_locked=is_locked)
     found = None if locked is None else find_image(store, locked.sha256)
     if found is not None:
         return found, None
@@ -98,7 +98,12 @@ def definition_digest() -> str:
     return current_definition().digest
 
 
-def _locked_image(store: Store, project: Path, *, is_locked: bool) -> Image | None:
+def locked_image(store: Store, project: Path, *, is_locked: bool = False) -> Image | None:
+    """The root file system that the project's lock names, wherever it is; None without one.
+
+    A lock that cannot be read names none, but with `is_locked` it is an AnvilError (exit 2), and
+    so is a lock that is not there.
+    """
     from anvil.pipeline.load import read_schemas
 
     try:
@@ -107,6 +112,8 @@ def _locked_image(store: Store, project: Path, *, is_locked: bool) -> Image | No
         if is_locked:
             raise
         return None
+    if found is None and is_locked:
+        raise missing(project)
     return None if found is None else found.lock.image
 
 
