@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from anvil import process
-from anvil.build import cmake, web
+from anvil.build import cmake, platformio, web
 from anvil.build.host import HostExecutor
 from anvil.cache.store import Store
 from anvil.config.profiles import load_targets
@@ -22,6 +22,7 @@ from anvil.plan.kernel_registry import load_variants
 from anvil.plan.make import make_plan
 from anvil.render.cmake import render_cmake
 from anvil.render.library import render_library
+from anvil.render.platformio import render_platformio
 from anvil.render.web import render_web
 from anvil.resources import built_in, contents, read_folder
 from anvil.verify.invocation import Invocation, Port
@@ -30,6 +31,7 @@ from tests.support import configuration
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from anvil.core.action import Recipe, Tree
     from anvil.core.candidate import Candidate
     from anvil.core.decision import FailedCandidate
     from anvil.core.graph import Graph
@@ -98,7 +100,9 @@ def material_of(
 
 def render(plan: Plan) -> dict[str, bytes]:
     """The project that the real renderers make."""
-    renderer = {"cmake": render_cmake, "web": render_web}[plan.target.build]
+    renderer = {"cmake": render_cmake, "platformio": render_platformio, "web": render_web}[
+        plan.target.build
+    ]
     return renderer(
         plan,
         plan_digest=plan_digest(plan),
@@ -122,12 +126,24 @@ def write(files: Mapping[str, bytes], folder: Path) -> None:
         file.write_bytes(content)
 
 
+def recipe_of(plan: Plan, store: Store) -> Recipe:
+    """How the rendered project is built; its files are in `store`."""
+    recipe = {"cmake": cmake.recipe, "platformio": platformio.recipe, "web": web.recipe}[
+        plan.target.build
+    ]
+    return recipe(plan.target, plan.name, store.put_tree(render(plan), frozenset()))
+
+
 def build(plan: Plan, cache: Path, folder: Path) -> None:
     """Render, build as `anvil build` does, and leave the artifacts in `folder`."""
     store = Store(root=cache)
-    recipe = {"cmake": cmake.recipe, "web": web.recipe}[plan.target.build]
-    steps = recipe(plan.target, plan.name, store.put_tree(render(plan), frozenset()))
+    steps = recipe_of(plan, store)
     tree = HostExecutor(store=store, cancellation=process.Cancellation()).run(steps.action)
+    unpack(tree, steps, store, folder)
+
+
+def unpack(tree: Tree, steps: Recipe, store: Store, folder: Path) -> None:
+    """Leave the artifacts of an action's outputs in `folder`, as under build/<target>/."""
     outputs = store.get_tree(tree)
     assert outputs is not None
     write({artifact: outputs[output] for output, artifact in steps.artifacts}, folder)
