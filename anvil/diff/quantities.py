@@ -99,7 +99,14 @@ def shown_change(change: float, unit: str) -> str:
 def shown_share(share: float | None) -> str:
     """A relative change; empty where there is none.
 
-    >>> shown_share(0.0123), shown_share(-0.5), shown_share(0.00001), shown_share(None)
-    ('+1.23 %', '-50 %', '+0.001 %', '')
+    >>> shown_share(0.0123), shown_share(-0.5), shown_share(36.7123), shown_share(None)
+    ('+1.23 %', '-50 %', '+3,671 %', '')
+    >>> shown_share(-0.0000012)
+    'under 0.001 %'
     """
-    return "" if share is None else f"{share * 100:+.3g} %"
+    if share is None:
+        return ""
+    percent = share * 100
+    if 0 < abs(percent) < 0.001:
+        return "under 0.001 %"
+    return f"{percent:+,.0f} %" if abs(percent) >= 100 else f"{percent:+.3g} %"

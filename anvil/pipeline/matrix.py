@@ -131,7 +131,10 @@ def _values(install: str, executor: str) -> dict[str, str]:
         packages = f"apt-get install --yes --no-install-recommends {_IMAGE_PACKAGES}"
         step = (
             "      - name: Make the root file system, unless the cache has it\n"
-            f"        run: |\n          sudo {packages}\n          anvil image build\n"
+            # Ubuntu lets nobody but root make the namespaces that this and the sandbox need.
+            "        run: |\n"
+            "          sudo sysctl --write kernel.apparmor_restrict_unprivileged_userns=0\n"
+            f"          sudo {packages}\n          anvil image build\n"
         )
         script = f"    - {packages}\n    - anvil image build\n"
     return {
