@@ -25,11 +25,9 @@ def main() -> None:
     for name in _USELESS:
         shutil.rmtree(cache / name, ignore_errors=True)
     with tarfile.open(sys.argv[2], "w", format=tarfile.PAX_FORMAT) as archive:
-        archive.add(cache, arcname=".", filter=_nobodys)
-
-
-def _nobodys(entry: tarfile.TarInfo) -> tarfile.TarInfo:
-    return entry.replace(uid=0, gid=0, uname="", gname="", mode=0o755 if entry.isdir() else 0o644)
+        for path in sorted(cache.rglob("*")):
+            if path.is_file():
+                archive.add(path, arcname=path.relative_to(cache).as_posix())
 
 
 main()

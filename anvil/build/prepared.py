@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import shutil
 import tarfile
 import tempfile
@@ -99,13 +100,26 @@ def _unpack(archive: bytes, folder: Path, store: Store) -> None:
         folder.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=TEMPORARY))
         try:
-            with tarfile.open(fileobj=io.BytesIO(archive)) as members:
-                members.extractall(temporary, filter="data")
             # Another user of the root has to read it.
             temporary.chmod(0o755)
+            with tarfile.open(fileobj=io.BytesIO(archive)) as members:
+                for member in members:
+                    _unpack_file(members, member, temporary)
             temporary.rename(folder)
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
             # Another process may have been faster.
             if not folder.is_dir():
                 raise
+
+
+def _unpack_file(archive: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> None:
+    """Only plain files below the folder; Python 3.11 has no filters before its fourth release."""
+    content = archive.extractfile(member) if member.isfile() else None
+    parts = member.name.split("/")
+    if content is None or not set(parts).isdisjoint({"", ".", ".."}):
+        return
+    path = folder.joinpath(*parts)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content.read())
+    os.utime(path, times=(member.mtime, member.mtime))

@@ -42,9 +42,11 @@ def add_executor(made: argparse.ArgumentParser) -> None:
     """--executor."""
     made.add_argument(
         "--executor",
-        choices=("auto", "host"),
+        choices=("auto", "docker", "sandbox", "host"),
         default="auto",
-        help="where compilers run; host: on this machine, with the pinned toolchain",
+        help="where compilers run: docker or sandbox, in the root file system of `anvil image` "
+        "and without a network; host, here with the pinned tools; auto (default), the first "
+        "of these that this machine can use",
     )
 
 

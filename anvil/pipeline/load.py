@@ -63,7 +63,9 @@ def load_workspace(
             model=read_model(loaded.project),
             store=store,
             cancellation=cancellation,
-            executors=Executors(wanted=executor, store=store, cancellation=cancellation),
+            executors=Executors(
+                wanted=executor, store=store, cancellation=cancellation, project=project
+            ),
             options=options or Options(),
         ),
         failures=_failures(loaded),

@@ -50,7 +50,7 @@ def workspace(folder: Path, *, cache: Path, model: bytes = b"", **data: Any) -> 
         ),
         store=store,
         cancellation=cancellation,
-        executors=Executors(wanted="host", store=store, cancellation=cancellation),
+        executors=Executors(wanted="host", store=store, cancellation=cancellation, project=folder),
     )
 
 

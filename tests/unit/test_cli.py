@@ -81,7 +81,9 @@ def test_a_misspelt_word_brings_the_nearest() -> None:
         ["biuld"], "there is no 'biuld'; there is init, plan, build, run", "did you mean 'build'?"
     )
     check_usage(["build", "--tagret", "x"], "--tagret", "did you mean --target?")
-    check_usage(["build", "--executor", "hsot"], "auto, host", "did you mean 'host'?")
+    check_usage(
+        ["build", "--executor", "hsot"], "auto, docker, sandbox, host", "did you mean 'host'?"
+    )
     check_usage(["cache", "stats"], "stat, gc, verify", "did you mean 'stat'?")
     check_usage(["build", "--targe", "x"], "unrecognized", "--target")
 

@@ -77,7 +77,7 @@ def test_every_artifact_is_an_output_and_installed_once(target: str) -> None:
     assert {output for output, _ in recipe.artifacts} == set(recipe.action.outputs)
 
 
-def test_every_field_but_the_timeout_changes_the_key() -> None:
+def test_every_field_that_can_change_a_result_changes_the_key() -> None:
     action = reference_of()
     other: dict[str, Any] = {
         "kind": "other",
@@ -87,11 +87,12 @@ def test_every_field_but_the_timeout_changes_the_key() -> None:
         "tools": (("ai-edge-litert", "0"),),
         "outputs": ("other.bin",),
         "timeout_s": 1,
+        "warm_up": (("{zig}", "cc"),),
     }
     assert set(other) == {field.name for field in fields(Action)}
     for name, value in other.items():
         changed = replace(action, **{name: value})
-        assert (changed.key == action.key) == (name == "timeout_s"), name
+        assert (changed.key == action.key) == (name in {"timeout_s", "warm_up"}), name
 
 
 def test_an_input_s_executable_bit_and_path_change_the_key() -> None:

@@ -133,7 +133,9 @@ def test_data_that_changes_under_a_command_enters_no_result(tmp_path: Path) -> N
     own = _documents(project).details["plan"]["accuracy"]
     assert own["value"] != other["value"]
     store = Store(root=tmp_path / "fresh")
-    executors = Executors(wanted="host", store=store, cancellation=project.cancellation)
+    executors = Executors(
+        wanted="host", store=store, cancellation=project.cancellation, project=tmp_path
+    )
     fresh = replace(project, store=store, executors=executors)
     assert _documents(fresh).details["plan"]["accuracy"] == own
 
