@@ -51,7 +51,7 @@ class DockerExecutor:
         self._cancellation = cancellation
         self._root = root
         self._limits = limits
-        self._prepared = Prepared()
+        self._prepared = Prepared(root, store)
         self._lock = threading.Lock()
         self._image: str | None = None  # the engine's id of the root, once it was checked
 
@@ -83,7 +83,7 @@ class DockerExecutor:
             root=self._root,
             store=self._store,
             conditions=conditions,
-            prepared=self._prepared.folder_for(action, self._root.image, self._store, self.run),
+            prepared=self._prepared.folder_for(action, self.run),
             start=self._start,
         )
 

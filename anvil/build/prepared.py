@@ -2,8 +2,8 @@
 
 Zig builds its runtime library at a first link, half a minute of work that a fresh container
 would repeat. An action's `warm_up` says which commands make it do so; they run once for each
-root file system, in the same isolation, as an action of their own whose result is cached. Every
-later run gets a copy, so that no build writes what another one reads.
+root file system, in the same isolation, as an action of their own. Every later run gets a copy,
+so that no build writes what another one reads.
 """
 
 from __future__ import annotations
@@ -19,20 +19,17 @@ from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from anvil.build.perform import known
-from anvil.cache.results import write_result
 from anvil.cache.store import TEMPORARY, VanishedError
 from anvil.core.action import Action
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from anvil.build.root import Root
     from anvil.cache.store import Store
     from anvil.core.action import Tree
-    from anvil.core.image import Image
 
 _ARCHIVE = "cache.tar"
-_FOLDER = "prepared"  # below the store's tools/, and collected with them
 _TIMEOUT_S = 900
 _WORKER = Path(__file__).with_name("prepare_worker.py")
 # With both of the entry points that the projects have.
@@ -40,59 +37,47 @@ _SOURCE = b"void _start(void) {}\nvoid Reset_Handler(void) {}\n"
 
 
 class Prepared:
-    """The prepared caches of one executor; several threads may ask at once."""
+    """The prepared caches of one root; several threads may ask at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, root: Root, store: Store) -> None:
+        self._root = root
+        self._store = store
         self._guard = threading.Lock()
         self._locks: dict[str, threading.Lock] = defaultdict(threading.Lock)
 
-    def folder_for(
-        self, action: Action, image: Image, store: Store, run: Callable[[Action], Tree]
-    ) -> Path | None:
+    def folder_for(self, action: Action, run: Callable[[Action], Tree]) -> Path | None:
         """The folder with what `action` finds in its tool cache, made by `run` where it is not.
 
         None for an action that has nothing to warm up. Raises what `run` does.
         """
         if not action.warm_up:
             return None
-        preparation = _preparation(action, image, store)
-        folder = (store.tool_cache / _FOLDER / preparation.key).absolute()
+        preparation = self._preparation(action)
+        folder = (self._root.prepared / preparation.key).absolute()
         with self._guard:
             lock = self._locks[preparation.key]
         with lock:
             if not folder.is_dir():
-                _unpack(_archive(preparation, store, run), folder, store)
+                files = self._store.get_tree(run(preparation))
+                if files is None:
+                    raise VanishedError
+                _unpack(files[_ARCHIVE], folder, self._store)
         return folder
 
-
-def _preparation(action: Action, image: Image, store: Store) -> Action:
-    files = {"main.py": _WORKER.read_bytes(), "start.c": _SOURCE}
-    return Action(
-        kind="prepare",
-        argv=("{python}", "-I", "main.py", json.dumps(action.warm_up), _ARCHIVE),
-        environment=(
-            # Another root may hold the same versions of other builds.
-            ("ANVIL_ROOT", image.sha256),
-            ("ZIG_GLOBAL_CACHE_DIR", "{work}/cache"),
-            ("ZIG_LOCAL_CACHE_DIR", "{work}/cache"),
-        ),
-        inputs=store.put_tree(files, frozenset()),
-        tools=action.tools,
-        outputs=(_ARCHIVE,),
-        timeout_s=_TIMEOUT_S,
-    )
-
-
-def _archive(preparation: Action, store: Store, run: Callable[[Action], Tree]) -> bytes:
-    tree = known(preparation.key, store)
-    files = None if tree is None else store.get_tree(tree)
-    if files is None:
-        tree = run(preparation)
-        write_result(store, preparation.key, tree)
-        files = store.get_tree(tree)
-    if files is None:
-        raise VanishedError
-    return files[_ARCHIVE]
+    def _preparation(self, action: Action) -> Action:
+        files = {"main.py": _WORKER.read_bytes(), "start.c": _SOURCE}
+        return Action(
+            kind="prepare",
+            argv=("{python}", "-I", "main.py", json.dumps(action.warm_up), _ARCHIVE),
+            environment=(
+                ("ZIG_GLOBAL_CACHE_DIR", "{work}/cache"),
+                ("ZIG_LOCAL_CACHE_DIR", "{work}/cache"),
+            ),
+            inputs=self._store.put_tree(files, frozenset()),
+            tools=action.tools,
+            outputs=(_ARCHIVE,),
+            timeout_s=_TIMEOUT_S,
+        )
 
 
 def _unpack(archive: bytes, folder: Path, store: Store) -> None:

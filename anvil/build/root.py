@@ -43,6 +43,7 @@ class Root:
     image: Image
     tar: Path
     unpacked: Callable[[], Path]  # its tree as a folder; raises AnvilError where the tar is damaged
+    prepared: Path  # the folder of what its compilers built for themselves
 
     @property
     def faketime(self) -> str | None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import shutil
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,14 +40,14 @@ _NAMESPACES = (
 _OWN_FOLDERS = frozenset({"anvil", "dev", "proc", "sys", "tmp"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class SandboxExecutor:
     """Runs actions in namespaces of their own over a root file system."""
 
-    store: Store
-    cancellation: process.Cancellation
-    root: Root
-    prepared: Prepared = field(default_factory=Prepared)
+    def __init__(self, *, store: Store, cancellation: process.Cancellation, root: Root) -> None:
+        self._store = store
+        self._cancellation = cancellation
+        self._root = root
+        self._prepared = Prepared(root, store)
 
     @property
     def name(self) -> str:
@@ -58,38 +57,38 @@ class SandboxExecutor:
     @property
     def notice(self) -> str:
         """How far it is hermetic."""
-        return f"bubblewrap over the root file system {self.root.image.sha256[:12]}, no network"
+        return f"bubblewrap over the root file system {self._root.image.sha256[:12]}, no network"
 
     @property
     def variable(self) -> frozenset[str]:
         """All, and the clock where the root has libfaketime."""
         found = {"folder", "umask", "locale", "time_zone", "user"}
-        return frozenset(found | ({"clock_offset_s"} if self.root.faketime else set()))
+        return frozenset(found | ({"clock_offset_s"} if self._root.faketime else set()))
 
     def check(self, action: Action) -> None:
         """Refuse an action whose tools the root lacks (exit 1)."""
-        check_root(action, self.root.image)
+        check_root(action, self._root.image)
 
     def run(self, action: Action, *, conditions: Conditions = USUAL) -> Tree:
         """Run `action` and keep its outputs in the store; see core/executor.py."""
         self.check(action)
         return run_isolated(
             action,
-            root=self.root,
-            store=self.store,
+            root=self._root,
+            store=self._store,
             conditions=conditions,
-            prepared=self.prepared.folder_for(action, self.root.image, self.store, self.run),
+            prepared=self._prepared.folder_for(action, self.run),
             start=self._start,
         )
 
     def _start(self, job: Job) -> Ended:
         try:
             completed = process.run(
-                [find_bubblewrap(), *_arguments(job, self.root.unpacked())],
+                [find_bubblewrap(), *_arguments(job, self._root.unpacked())],
                 cwd=job.output,
                 environment={},
                 timeout_s=job.timeout_s,
-                cancellation=self.cancellation,
+                cancellation=self._cancellation,
             )
         except OSError as error:
             raise _unusable(f"cannot start {_PROGRAM}: {error.strerror}") from error

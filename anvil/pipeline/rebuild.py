@@ -16,6 +16,7 @@ from anvil import __version__
 from anvil.build.perform import healing, perform_files
 from anvil.core.action import Tree
 from anvil.core.diagnostics import AnvilError, Diagnostic, ExitCode
+from anvil.lock.document import FILE_NAME
 from anvil.package.install import MANIFEST
 from anvil.package.manifest import manifest_document
 from anvil.package.measure import measured_document
@@ -77,6 +78,8 @@ def rebuild(
         for path, file in _below(SOURCE, files).items():
             (source / path).parent.mkdir(parents=True, exist_ok=True)
             (source / path).write_bytes(file.content)
+        # It names the root file system that the release was built in.
+        (source / FILE_NAME).write_bytes(files[FILE_NAME].content)
         loaded = load_config(store, source, targets)
         sources = Sources(
             kernels=read_folder(source / "kernels", built_in("kernels")),
@@ -89,7 +92,9 @@ def rebuild(
             failed(name, said, ExitCode.BAD_INPUT) for name, said in loaded.failures.items()
         ]
         fresh = fresh_store(store, Path(work) / "cache")
-        executors = Executors(wanted=executor, store=fresh, cancellation=cancellation)
+        executors = Executors(
+            wanted=executor, store=fresh, cancellation=cancellation, project=source
+        )
         executors.announce_to(listener)
         for request in loaded.project.targets:
             name = request.target.name

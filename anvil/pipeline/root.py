@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from anvil.build.root import Root
     from anvil.cache.store import Store
 
+_PREPARED = "prepared"  # in the image's folder, and removed with it
+
 
 def find_root(store: Store, project: Path) -> Root:
     """The root that anvil.lock in `project` names, or else the newest of this version of Anvil.
@@ -19,7 +21,7 @@ def find_root(store: Store, project: Path) -> Root:
     Raises AnvilError: exit 1 where this machine has none, exit 2 where the lock is wrong.
     """
     from anvil.build.root import Root
-    from anvil.image.store import find_image, newest_image, tar_path, unpacked
+    from anvil.image.store import find_image, image_folder, newest_image, tar_path, unpacked
     from anvil.pipeline.images import current_definition
     from anvil.pipeline.load import read_schemas
     from anvil.pipeline.lock_file import read_lock
@@ -42,4 +44,9 @@ def find_root(store: Store, project: Path) -> Root:
             ),
             exit_code=ExitCode.FAILED,
         )
-    return Root(image=image, tar=tar_path(store, image), unpacked=lambda: unpacked(store, image))
+    return Root(
+        image=image,
+        tar=tar_path(store, image),
+        unpacked=lambda: unpacked(store, image),
+        prepared=image_folder(store, image) / _PREPARED,
+    )

@@ -72,7 +72,12 @@ class TwoBuilds:
 def build_first(workspace: Workspace, folder: Path, executor: str) -> Workspace:
     """The workspace with a cache and an out folder of its own below `folder`."""
     store = fresh_store(workspace.store, folder / "cache")
-    executors = Executors(wanted=executor, store=store, cancellation=workspace.cancellation)
+    executors = Executors(
+        wanted=executor,
+        store=store,
+        cancellation=workspace.cancellation,
+        project=workspace.folder,
+    )
     return replace(workspace, store=store, out=folder / "out", executors=executors)
 
 
@@ -205,6 +210,7 @@ def build_varied(request: dict[str, Any], cancellation: Cancellation) -> Outcome
         wanted=request["executor"],
         store=loaded.workspace.store,
         cancellation=cancellation,
+        project=loaded.workspace.folder,
         conditions=Conditions(**request["conditions"]),
     )
     locked = held_to_lock(loaded.workspace)
@@ -215,9 +221,15 @@ class _VariedExecutors(Executors):
     """Executors whose every run is under `conditions`, as far as each can vary them."""
 
     def __init__(
-        self, *, wanted: str, store: Store, cancellation: Cancellation, conditions: Conditions
+        self,
+        *,
+        wanted: str,
+        store: Store,
+        cancellation: Cancellation,
+        project: Path,
+        conditions: Conditions,
     ) -> None:
-        super().__init__(wanted=wanted, store=store, cancellation=cancellation)
+        super().__init__(wanted=wanted, store=store, cancellation=cancellation, project=project)
         self._conditions = conditions
 
     def choose(self, action: Action) -> Executor:
