@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _DOCUMENT = "image.json"
 _TAR = "root.tar"
 _ROOT = "root"
-_UNFINISHED = ".tmp-"
+UNFINISHED = ".tmp-"
 
 
 def images_root(store: Store) -> Path:
@@ -92,7 +92,7 @@ def keep_image(store: Store, image: Image, tar: Path) -> Path:
             os.utime(folder / _DOCUMENT)
             tar.unlink()
             return folder
-        temporary = Path(tempfile.mkdtemp(dir=images_root(store), prefix=_UNFINISHED))
+        temporary = Path(tempfile.mkdtemp(dir=images_root(store), prefix=UNFINISHED))
         try:
             temporary.chmod(0o755)
             tar.chmod(0o644)
@@ -126,7 +126,7 @@ def unpacked(store: Store, image: Image) -> Path:
                 f"the root file system {tar} is damaged",
                 f"anvil image remove {image.sha256[:12]}, and build or import it again",
             )
-        temporary = Path(tempfile.mkdtemp(dir=root.parent, prefix=_UNFINISHED))
+        temporary = Path(tempfile.mkdtemp(dir=root.parent, prefix=UNFINISHED))
         try:
             temporary.chmod(0o755)
             with tarfile.open(tar) as archive:
@@ -149,7 +149,7 @@ def _as_written(entry: tarfile.TarInfo, folder: str) -> tarfile.TarInfo | None:
 def remove_image(store: Store, image: Image) -> None:
     """Take an image away, and of the pool what no other image needs."""
     with explained(str(images_root(store))):
-        doomed = Path(tempfile.mkdtemp(dir=images_root(store), prefix=_UNFINISHED))
+        doomed = Path(tempfile.mkdtemp(dir=images_root(store), prefix=UNFINISHED))
         image_folder(store, image).rename(doomed / "image")
         shutil.rmtree(doomed, ignore_errors=True)
         needed = {sha256 for left in installed_images(store) for sha256 in _parts(left)}
