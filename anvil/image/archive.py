@@ -14,16 +14,16 @@ import os
 import shutil
 import tarfile
 import tempfile
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, cast
 
 from anvil.core.digest import canonical_json
 from anvil.image.document import FORMAT, DocumentError, image_document, read_image_document
 from anvil.image.failure import explained, failed, wrong
-from anvil.image.packages import deb_name
+from anvil.image.parts import pool_files
 from anvil.image.pool import sha256_of
 from anvil.image.root_check import RootError, check_root_tar
 from anvil.image.store import UNFINISHED, images_root, keep_image, pool_of, tar_path
@@ -53,19 +53,10 @@ class _Expected:
     size_bytes: int
 
 
-def pool_files(image: Image) -> tuple[tuple[str, str, int], ...]:
-    """(file name, SHA-256, bytes) of every package and wheel, sorted."""
-    debs = [(deb_name(one), one.sha256, one.size_bytes) for one in image.packages]
-    wheels = [(one.file, one.sha256, one.size_bytes) for one in image.wheels]
-    return tuple(sorted(debs + wheels))
-
-
 def _expected(image: Image, dockerfile: bytes) -> list[_Expected]:
     document = image_document(image)
     files = [
-        _Expected(
-            name=name, sha256=hashlib.sha256(content).hexdigest(), size_bytes=len(content)
-        )
+        _Expected(name=name, sha256=hashlib.sha256(content).hexdigest(), size_bytes=len(content))
         for name, content in ((_IMAGE, document), (_DOCKERFILE, dockerfile))
     ]
     files += [
@@ -130,7 +121,7 @@ def _write(file: IO[bytes], store: Store, image: Image, dockerfile: bytes) -> No
             path = tar_path(store, image) if one.name == _ROOT else pool.path_of(one.sha256)
             with path.open("rb") as source:
                 read = _HashedReading(source)
-                tar.addfile(entry, read)  # type: ignore[arg-type]  reading is all it needs
+                tar.addfile(entry, cast("IO[bytes]", read))
             if read.sha256.hexdigest() != one.sha256:
                 raise failed(
                     "damaged",
@@ -191,37 +182,21 @@ def _keep_pool(store: Store, image: Image, folder: Path) -> None:
                 pool.keep(folder / "pool" / name)
 
 
-class _unpacked_export:  # noqa: N801  used as a function
+@contextmanager
+def _unpacked_export(
+    store: Store, source: Path, tell: Callable[[str], None], *, is_pool_only: bool
+) -> Iterator[tuple[Image, Path]]:
     """The checked files of an export in a folder of the store that goes away again."""
-
-    def __init__(
-        self, store: Store, source: Path, tell: Callable[[str], None], *, is_pool_only: bool
-    ) -> None:
-        self._store = store
-        self._source = source
-        self._tell = tell
-        self._is_pool_only = is_pool_only
-        self._folder: Path | None = None
-
-    def __enter__(self) -> tuple[Image, Path]:
-        root = images_root(self._store)
-        with explained(str(root)):
-            root.mkdir(parents=True, exist_ok=True)
-            self._folder = Path(tempfile.mkdtemp(dir=root, prefix=UNFINISHED))
-            (self._folder / "pool").mkdir()
-        try:
-            self._tell(f"checking {self._source}")
-            entries = _entries(self._source)
-            return _take(entries, self._folder, self._source, is_pool_only=self._is_pool_only), (
-                self._folder
-            )
-        except BaseException:
-            self.__exit__()
-            raise
-
-    def __exit__(self, *_: object) -> None:
-        if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
+    root = images_root(store)
+    with explained(str(root)):
+        root.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(dir=root, prefix=UNFINISHED))
+    try:
+        (folder / "pool").mkdir()
+        tell(f"checking {source}")
+        yield _take(_entries(source), folder, source, is_pool_only=is_pool_only), folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _take(
@@ -239,9 +214,7 @@ def _take(
     dockerfile = _document(entries, _DOCKERFILE, file)
     expected = _expected(image, dockerfile)
     if files != expected:
-        changed = next(
-            (a.name for a, b in zip(expected, files, strict=False) if a != b), _CONTENTS
-        )
+        changed = next((a.name for a, b in zip(expected, files, strict=False) if a != b), _CONTENTS)
         raise wrong(
             "digest",
             f"its {_CONTENTS} says another digest or size of {changed} than {_IMAGE} and the file",
@@ -302,10 +275,7 @@ def _document(entries: Iterator[tuple[str, int, IO[bytes]]], expected: str, file
         raise _unexpected(name, expected, file)
     if size_bytes > _MAX_DOCUMENT_BYTES:
         raise wrong("document", f"its {name} is too long", file=file, hint=_AGAIN)
-    content = data.read(size_bytes)
-    if len(content) != size_bytes:
-        raise _cut_off(file)
-    return content
+    return b"".join(_chunks(data, size_bytes, file))
 
 
 def _next(entries: Iterator[tuple[str, int, IO[bytes]]], file: str) -> tuple[str, int, IO[bytes]]:
@@ -320,16 +290,26 @@ def _next(entries: Iterator[tuple[str, int, IO[bytes]]], file: str) -> tuple[str
 
 def _copy(data: IO[bytes], path: Path, size_bytes: int, file: str) -> str:
     hasher = hashlib.sha256()
-    left = size_bytes
     with path.open("xb") as target:
-        while left:
-            chunk = data.read(min(_CHUNK_BYTES, left))
-            if not chunk:
-                raise _cut_off(file)
+        for chunk in _chunks(data, size_bytes, file):
             hasher.update(chunk)
             target.write(chunk)
-            left -= len(chunk)
     return hasher.hexdigest()
+
+
+def _chunks(data: IO[bytes], size_bytes: int, file: str) -> Iterator[bytes]:
+    left = size_bytes
+    while left:
+        try:
+            chunk = data.read(min(_CHUNK_BYTES, left))
+        except tarfile.TarError as error:
+            raise _cut_off(file) from error
+        except OSError as error:
+            raise _unreadable(file, error) from error
+        if not chunk:
+            raise _cut_off(file)
+        yield chunk
+        left -= len(chunk)
 
 
 def _entries(source: Path) -> Iterator[tuple[str, int, IO[bytes]]]:
@@ -359,7 +339,10 @@ def _tar_entries(opened: IO[bytes], file: str) -> Iterator[tuple[str, int, IO[by
             parts = entry.name.split("/")
             if entry.name.startswith("/") or ".." in parts:
                 raise wrong(
-                    "path", f"it holds {entry.name!r}, which leads out of it", file=file, hint=_AGAIN
+                    "path",
+                    f"it holds {entry.name!r}, which leads out of it",
+                    file=file,
+                    hint=_AGAIN,
                 )
             if entry.issym() or entry.islnk():
                 raise wrong(

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from anvil.core.image import Image
-from anvil.image.failure import explained
-from anvil.image.packages import get_packages, require_mmdebstrap
+from anvil.image.failure import explained, failed
+from anvil.image.packages import get_packages, require_here
+from anvil.image.parts import pool_files
 from anvil.image.root_tar import write_root_tar
 from anvil.image.rootfs import make_unpacked, work_folder
-from anvil.image.store import images_root, keep_image, pool_of
+from anvil.image.store import images_root, keep_image, newest_image, pool_of
 from anvil.image.wheels import get_wheels
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from anvil.cache.store import Store
     from anvil.image.definition import Definition
+    from anvil.image.pool import Pool
     from anvil.process import Cancellation
 
 
@@ -26,6 +28,7 @@ def make_image(
     store: Store,
     *,
     pinned: Image | None = None,
+    is_offline: bool = False,
     mirrors: Sequence[str] = (),
     cancellation: Cancellation,
     tell: Callable[[str], None],
@@ -33,12 +36,16 @@ def make_image(
     """Make an image and keep it in the store.
 
     pinned: the image whose packages and wheels are taken, by digest and no others, such as a
-    lock's; what the pool has of them needs no network. `tell` gets a line for people at each
-    step. Nothing is left behind where it fails or is interrupted, but for files of the pool.
-    Raises AnvilError (exit 1).
+    lock's; what the pool has of them needs no network. is_offline: refuse where the pool lacks
+    one. `tell` gets a line for people at each step. Nothing is left behind where it fails or is
+    interrupted, but for files of the pool. Raises AnvilError (exit 1).
     """
-    require_mmdebstrap()
+    require_here(definition)
     pool = pool_of(store)
+    if pinned is not None:
+        _check_pinned(definition, pinned, pool, is_offline=is_offline)
+    # Wheels are pinned by the definition, so that an image of it has the very same.
+    known = pinned or newest_image(store, definition.digest)
     where = images_root(store)
     with explained(str(where)):
         where.mkdir(parents=True, exist_ok=True)
@@ -56,7 +63,7 @@ def make_image(
         wheels = get_wheels(
             definition,
             pool,
-            pinned=None if pinned is None else pinned.wheels,
+            pinned=None if known is None else known.wheels,
             folder=Path(downloads),
             cancellation=cancellation,
             tell=tell,
@@ -85,3 +92,22 @@ def make_image(
         )
         keep_image(store, image, tar)
     return image
+
+
+def _check_pinned(definition: Definition, pinned: Image, pool: Pool, *, is_offline: bool) -> None:
+    """Refuse packages and wheels that cannot make a whole root."""
+    lacking = sorted(
+        {*definition.packages, *definition.wheel_names}
+        - {package.name for package in pinned.packages}
+        - {wheel.name for wheel in pinned.wheels}
+    )
+    if lacking:
+        raise failed(
+            "lacking",
+            f"the image {pinned.sha256[:12]} was made without {', '.join(lacking)}, which this "
+            "Anvil's images need",
+            "take today's packages: anvil image build --newest",
+        )
+    gone = [name for name, sha256, _ in pool_files(pinned) if pool.find(sha256) is None]
+    if is_offline and gone:
+        raise failed("pool", f"the pool lacks {', '.join(gone)}")

@@ -7,6 +7,7 @@ say. Of the host's configuration only how to download is kept.
 from __future__ import annotations
 
 import os
+import platform
 import re
 import shutil
 import urllib.parse
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING
 from anvil import process
 from anvil.core.image import Package
 from anvil.image.failure import check, failed
+from anvil.image.parts import deb_name
 from anvil.image.pool import Pool
 from anvil.image.sources import KEYRING, host_sources, named_sources
 
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from anvil.image.sources import Source
 
 _TIMEOUT_S = 3600.0
+_MACHINES = {"amd64": {"x86_64", "AMD64"}}
 _MIRROR_HINT = (
     "check the network and the mirror of this machine's apt configuration, or name another "
     "with --mirror; an image from another machine needs neither: anvil image import FILE"
@@ -162,12 +165,6 @@ class Apt:
         )
 
 
-def deb_name(package: Package) -> str:
-    """The name of a package's file, as apt writes it."""
-    version = package.version.replace(":", "%3a")
-    return f"{package.name}_{version}_{package.architecture}.deb"
-
-
 def find_apt_sources(
     apt: Apt, definition: Definition, mirrors: Sequence[str]
 ) -> tuple[Source, ...]:
@@ -257,11 +254,24 @@ def _check_offered(apt: Apt, packages: Sequence[Package]) -> None:
         )
 
 
-def require_mmdebstrap() -> None:
-    """Refuse to begin what cannot be finished (exit 1)."""
+def require_here(definition: Definition) -> None:
+    """Refuse to begin what cannot be finished on this machine (exit 1)."""
+    if platform.machine() not in _MACHINES[definition.architecture]:
+        raise failed(
+            "architecture",
+            f"an image's programs are for {definition.architecture}, and this machine is "
+            f"{platform.machine()}",
+            "make it where they run, and bring it here: anvil image import FILE",
+        )
     if shutil.which("mmdebstrap") is None:
         raise failed(
             "no-mmdebstrap",
             "an image is made with mmdebstrap, which this machine lacks",
             "on Debian and Ubuntu: apt-get install mmdebstrap; elsewhere: anvil image import FILE",
+        )
+    if os.geteuid() != 0 and shutil.which("newuidmap") is None:
+        raise failed(
+            "no-uidmap",
+            "another user than root makes an image with newuidmap, which this machine lacks",
+            "on Debian and Ubuntu: apt-get install uidmap; or build as root",
         )

@@ -51,7 +51,9 @@ def _check_entry(entry: tarfile.TarInfo, kinds: dict[str, bytes]) -> None:
             raise RootError(f"holds the link {name!r} to {entry.linkname!r}, which leads out of it")
     elif entry.islnk():
         if kinds.get(entry.linkname) != tarfile.REGTYPE:
-            raise RootError(f"holds the link {name!r} to {entry.linkname!r}, which is no file of it")
+            raise RootError(
+                f"holds the link {name!r} to {entry.linkname!r}, which is no file of it"
+            )
     elif not (entry.isreg() or entry.isdir()):
         raise RootError(f"holds {name!r}, which is neither a file nor a folder nor a link")
     if entry.uid or entry.gid or entry.mode not in _MODES:

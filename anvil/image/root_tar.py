@@ -160,10 +160,10 @@ def _canonical(entry: tarfile.TarInfo, path: str, time_s: int) -> tarfile.TarInf
     made.linkname = entry.linkname
     made.size = entry.size
     made.mtime = time_s
-    if entry.isdir() or entry.mode & 0o100:
-        made.mode = 0o755
+    if entry.issym():
+        made.mode = 0o777
     else:
-        made.mode = 0o777 if entry.issym() else 0o644
+        made.mode = 0o755 if entry.isdir() or entry.mode & 0o100 else 0o644
     return made
 
 

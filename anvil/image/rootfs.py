@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from anvil import process
 from anvil.image.failure import check, explained, failed
-from anvil.image.packages import deb_name
+from anvil.image.parts import deb_name
 from anvil.image.wheels import write_wheels_tar
 
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from anvil.core.diagnostics import AnvilError, Diagnostic
 from anvil.image.failure import failed
 
 if TYPE_CHECKING:
@@ -36,15 +37,18 @@ class Source:
 def named_sources(mirrors: Sequence[str], suite: str) -> tuple[Source, ...]:
     """The suites of mirrors that --mirror named: a name that ends in `security` has that one.
 
-    Raises AnvilError (exit 1) where one is no address.
+    Raises AnvilError (exit 2) where one is no address.
     """
     found: list[Source] = []
     for mirror in mirrors:
         if not re.fullmatch(r"[a-z][a-z0-9+]*:/\S+", mirror):
-            raise failed(
-                "mirror",
-                f"--mirror takes an address, found {mirror!r}",
-                "write it as in a sources.list, such as https://HOST/debian or file:///srv/debian",
+            raise AnvilError(
+                Diagnostic(
+                    code="image.mirror",
+                    message=f"--mirror takes an address, found {mirror!r}",
+                    hint="write it as in a sources.list, such as https://HOST/debian or "
+                    "file:///srv/debian",
+                )
             )
         found += _suites(mirror.rstrip("/"), suite)
     return tuple(dict.fromkeys(found))

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anvil.cache.location import user_store
+from anvil.core.diagnostics import AnvilError, Diagnostic, ExitCode, Severity
+from anvil.image.archive import export_image, import_image, import_pool
 from anvil.image.definition import read_definition
+from anvil.image.dockerfile import dockerfile
 from anvil.image.make import make_image
-from anvil.image.store import image_folder, installed_images
+from anvil.image.store import image_folder, installed_images, remove_image
 from anvil.pipeline.events import Event, Outcome
 from anvil.resources import built_in
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    from anvil.cache.store import Store
     from anvil.core.image import Image
     from anvil.image.definition import Definition
     from anvil.pipeline.events import Listener
@@ -29,26 +34,77 @@ def current_definition() -> Definition:
     )
 
 
-def build(*, mirrors: Sequence[str], cancellation: Cancellation, listener: Listener) -> Outcome:
-    """Make the image of the current definition."""
+def build(
+    *,
+    project: Path,
+    pool: Path | None = None,
+    is_newest: bool = False,
+    mirrors: Sequence[str] = (),
+    cancellation: Cancellation,
+    listener: Listener,
+) -> Outcome:
+    """Make an image.
+
+    Its packages and wheels are those of an export (`pool`), or of the image that the project's
+    anvil.lock names, or, with `is_newest` or where there is neither, those that the mirror has
+    now. Exit 1 where the same packages and definition give another image than the one named.
+    """
     store = user_store()
+    tell = _teller(listener)
     began_s = time.monotonic()
+    if pool is not None:
+        pinned: Image | None = import_pool(store, pool, tell)
+    else:
+        pinned = None if is_newest else _locked_image(project, store)
     image = make_image(
         current_definition(),
         store,
+        pinned=pinned,
+        is_offline=pool is not None,
         mirrors=mirrors,
         cancellation=cancellation,
-        tell=lambda step: listener(Event(target="", step=step)),
+        tell=tell,
     )
-    listener(Event(target="", step=""))
+    tell("")
     elapsed_s = time.monotonic() - began_s
+    differs = _difference(image, pinned)
     return Outcome(
         text=(
             f"image {image.sha256}",
             f"  {_contents(image)}, made in {elapsed_s:.0f} s",
             f"  {image_folder(store, image)}",
         ),
+        diagnostics=() if differs is None else (differs,),
+        exit_codes=(ExitCode.FAILED,)
+        if differs is not None and differs.severity is Severity.ERROR
+        else (),
         details={"image": _as_json(image)},
+    )
+
+
+def _locked_image(project: Path, store: Store) -> Image | None:
+    from anvil.pipeline.load import read_schemas
+    from anvil.pipeline.lock_file import read_lock
+
+    found = read_lock(project, read_schemas(), store)
+    return None if found is None else found.lock.image
+
+
+def _difference(image: Image, pinned: Image | None) -> Diagnostic | None:
+    if pinned is None or pinned.sha256 == image.sha256:
+        return None
+    if pinned.definition == image.definition:
+        return Diagnostic(
+            code="image.differs",
+            message=f"the same packages gave another image than {pinned.sha256}",
+            hint="please report it: two builds should give the same bits",
+        )
+    return Diagnostic(
+        code="image.other-definition",
+        severity=Severity.WARNING,
+        message=f"the image {pinned.sha256[:12]} was made from another definition, so that the "
+        f"same packages now gave {image.sha256[:12]}",
+        hint="use the Anvil that made it, or take this one: anvil lock --update image",
     )
 
 
@@ -71,6 +127,78 @@ def list_images() -> Outcome:
             ],
         },
     )
+
+
+def export(target: Path, named: str | None, listener: Listener) -> Outcome:
+    """Write an image, the newest or the one whose sha256 begins with `named`, to a file."""
+    store = user_store()
+    image = _choose(store, named)
+    if target.is_dir():
+        raise AnvilError(
+            Diagnostic(
+                code="image.target",
+                message="an image is exported to a file, and this is a folder",
+                file=str(target),
+                hint="name a file in it, such as image.tar",
+            )
+        )
+    tell = _teller(listener)
+    tell(f"writing {target}")
+    sha256 = export_image(store, image, dockerfile(image, current_definition()), target)
+    tell("")
+    return Outcome(
+        text=(f"image {image.sha256}", f"  {target}, sha256 {sha256}"),
+        details={"image": _as_json(image), "file": str(target), "file_sha256": sha256},
+    )
+
+
+def import_(source: Path, listener: Listener) -> Outcome:
+    """Take an export into the cache, everything checked by digest."""
+    store = user_store()
+    tell = _teller(listener)
+    image = import_image(store, source, tell)
+    tell("")
+    return Outcome(
+        text=(
+            f"image {image.sha256}",
+            f"  {_contents(image)}",
+            f"  {image_folder(store, image)}",
+        ),
+        details={"image": _as_json(image)},
+    )
+
+
+def remove(named: str) -> Outcome:
+    """Take an image away, with what no other image needs of the pool."""
+    store = user_store()
+    image = _choose(store, named)
+    remove_image(store, image)
+    return Outcome(text=(f"removed {image.sha256}",), details={"image": _as_json(image)})
+
+
+def _choose(store: Store, named: str | None) -> Image:
+    images = installed_images(store)
+    found = [image for image in images if image.sha256.startswith(named or "")]
+    if named is None and found:
+        current = current_definition().digest
+        return next((image for image in found if image.definition == current), found[0])
+    if named and len(found) == 1:
+        return found[0]
+    listed = ", ".join(image.sha256[:12] for image in (found or images))
+    if not images:
+        what, code = "there is no image on this machine", ExitCode.FAILED
+        hint = "anvil image build, or anvil image import FILE"
+    elif found:
+        what, code = f"several images begin with {named!r}: {listed}", ExitCode.BAD_INPUT
+        hint = "name more of its digits"
+    else:
+        what, code = f"there is no image {named!r}; there is {listed}", ExitCode.BAD_INPUT
+        hint = "anvil image list"
+    raise AnvilError(Diagnostic(code="image.missing", message=what, hint=hint), exit_code=code)
+
+
+def _teller(listener: Listener) -> Callable[[str], None]:
+    return lambda step: listener(Event(target="", step=step))
 
 
 def _contents(image: Image) -> str:
