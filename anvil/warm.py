@@ -23,7 +23,7 @@ from anvil.data import DATA_ROOT, PACKAGE, digests_below
 RECORD_FORMAT = 3
 _FOLDER = ".anvil"
 _N_RECORDS = 8  # one for each list of targets that is asked for in turn
-_DATA_FOLDERS = ("kernels", "templates", "targets", "schemas", "requirements")
+_DATA_FOLDERS = ("kernels", "templates", "targets", "schemas")
 _PROJECT_FOLDERS = ("kernels", "targets", "quantized")
 _LARGE_BYTES = 16 << 20
 _TICK_NS = 2_000_000_000  # the coarsest clock of a file system in use: FAT's
@@ -56,6 +56,8 @@ def inputs_key(
         parts += [[path, os.stat(path).st_mtime_ns] for path in sys.path if _has_packages(path)]
         folders = [PACKAGE, *(os.path.join(DATA_ROOT, name) for name in _DATA_FOLDERS)]
         folders += [os.path.join(project, name) for name in _PROJECT_FOLDERS]
+        if is_locked:
+            folders.append(os.path.join(DATA_ROOT, "requirements"))  # the lock's hashes of wheels
         # A list each: a file that moves from one folder to another is a change.
         parts += [digests_below(folder) for folder in folders]
     except OSError:
