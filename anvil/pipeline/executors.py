@@ -39,6 +39,12 @@ class Executors:
         self._lock = threading.Lock()
         self._builder: Executor | AnvilError | None = None
         self._listener: Listener | None = None
+        self._is_locked = False
+        self._of_root: str | None = None  # what is to be said of the root file system
+
+    def hold_to_lock(self) -> None:
+        """Take no other root file system than the one that anvil.lock names."""
+        self._is_locked = True
 
     def announce_to(self, listener: Listener) -> None:
         """Tell `listener` which executor was chosen, and why, once it is."""
@@ -64,7 +70,8 @@ class Executors:
 
     def _announce(self, chosen: Executor, why: list[str]) -> None:
         if self._listener is not None:
-            step = "; ".join((f"executor {chosen.name}: {chosen.notice}", *why))
+            of_root = [self._of_root] if self._of_root and chosen.name != "host" else []
+            step = "; ".join((f"executor {chosen.name}: {chosen.notice}", *of_root, *why))
             self._listener(Event(target="", step=step, is_note=True))
 
     def _chosen(self) -> tuple[Executor, list[str]]:
@@ -90,7 +97,7 @@ class Executors:
             return HostExecutor(store=self._store, cancellation=self._cancellation)
         from anvil.pipeline.root import find_root
 
-        root = find_root(self._store, self._project)
+        root, self._of_root = find_root(self._store, self._project, is_locked=self._is_locked)
         if name == "docker":
             from anvil.build.docker import DockerExecutor, check_docker
 
@@ -105,7 +112,7 @@ class Executors:
 def _reasons(name: str, error: AnvilError) -> list[str]:
     found = []
     for diagnostic in error.diagnostics:
-        if diagnostic.code == "image.missing":
+        if diagnostic.code in {"image.missing", "lock.image-missing"}:
             found.append(f"{diagnostic.message}: {diagnostic.hint}")
         else:
             found.append(f"not {name}, since {diagnostic.message}")

@@ -123,6 +123,7 @@ def held_to_lock(workspace: Workspace) -> Workspace:
     changed = _changed(workspace, locked, is_whole=False)
     if changed:
         raise AnvilError(*(_diagnostic(one, locked) for one in changed), exit_code=ExitCode.FAILED)
+    workspace.executors.hold_to_lock()
     return replace(workspace, lock=locked.lock)
 
 

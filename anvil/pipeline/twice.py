@@ -78,6 +78,8 @@ def build_first(workspace: Workspace, folder: Path, executor: str) -> Workspace:
         cancellation=workspace.cancellation,
         project=workspace.folder,
     )
+    if workspace.lock is not None:
+        executors.hold_to_lock()
     return replace(workspace, store=store, out=folder / "out", executors=executors)
 
 
@@ -213,6 +215,7 @@ def build_varied(request: dict[str, Any], cancellation: Cancellation) -> Outcome
         project=loaded.workspace.folder,
         conditions=Conditions(**request["conditions"]),
     )
+    varied.hold_to_lock()
     locked = held_to_lock(loaded.workspace)
     return build(replace(locked, executors=varied), lambda _: None, request["n_jobs"])
 
