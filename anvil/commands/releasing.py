@@ -27,7 +27,7 @@ def add(commands: Any) -> None:  # noqa: ANN401  argparse has no public name for
         "anvil.lock, a bill of materials (CycloneDX 1.6) and signed provenance (SLSA 1.0).\n\n"
         "The project is held to its anvil.lock. The key is Ed25519, as a PEM file or as its text\n"
         "in ANVIL_SIGNING_KEY; it signs MCUboot's images, too.",
-        "anvil release --generate-key release-key.pem   once: the key, with release-key.pub.pem to publish",
+        "anvil release --generate-key release-key.pem   once: the key, and its public half",
         "anvil release --key release-key.pem            every target of anvil.yaml, into dist/",
         "anvil release --executor host              the key is in ANVIL_SIGNING_KEY",
         handler=_release,

@@ -280,17 +280,18 @@ def _read(opened: int, name: str, limit: int) -> bytes:
         file = os.open(name, _OPEN_FILE, dir_fd=opened)
     except OSError as error:
         raise _UnreadableError(reason=f"cannot be read: {error.strerror}") from None
-    with os.fdopen(file, "rb") as stream:
+    try:
         if not stat.S_ISREG(os.fstat(file).st_mode):
             raise _UnreadableError(reason="is no regular file")
         blocks = []
         left = limit + 1
-        try:
-            while left > 0 and (block := stream.read(min(_BLOCK_BYTES, left))):
-                blocks.append(block)
-                left -= len(block)
-        except OSError as error:
-            raise _UnreadableError(reason=f"cannot be read: {error.strerror}") from None
+        while left > 0 and (block := os.read(file, min(_BLOCK_BYTES, left))):
+            blocks.append(block)
+            left -= len(block)
+    except OSError as error:
+        raise _UnreadableError(reason=f"cannot be read: {error.strerror}") from None
+    finally:
+        os.close(file)
     if left <= 0:
         raise _UnreadableError(reason=f"has more than {limit:,} bytes, which no release has")
     return b"".join(blocks)

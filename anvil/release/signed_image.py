@@ -11,6 +11,7 @@ import struct
 from typing import TYPE_CHECKING
 
 from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 _MAGIC = 0x96F3B83D
 _FIELDS, _COVERED_FIELDS = 0x6907, 0x6908
-_SHA256, _ED25519 = 0x10, 0x24
+_KEY_HASH, _SHA256, _ED25519 = 0x01, 0x10, 0x24
 
 
 def signed_image_mistake(content: bytes, key: Ed25519PublicKey) -> str | None:
@@ -44,15 +45,18 @@ def signed_image_mistake(content: bytes, key: Ed25519PublicKey) -> str | None:
     if end + length != len(content):
         return f"has {len(content) - end - length} bytes behind its end"
     digest = hashlib.sha256(content[:end]).digest()
-    if [value for name, value in fields if name == _SHA256] != [digest]:
+    if [name for name, _ in fields] != [_SHA256, _KEY_HASH, _ED25519]:
+        return "has other fields than a hash, a key's hash and one ed25519 signature"
+    (_, found), (_, key_hash), (_, signature) = fields
+    if found != digest:
         return "has another hash than its content"
-    signatures = [value for name, value in fields if name == _ED25519]
-    if len(signatures) != 1:
-        return f"has {len(signatures)} ed25519 signatures, and 1 is needed"
-    try:
-        key.verify(signatures[0], digest)
-    except InvalidSignature:
+    public = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    if key_hash != hashlib.sha256(public).digest():
         return "is not signed with the release's key"
+    try:
+        key.verify(signature, digest)
+    except InvalidSignature:
+        return "has a signature that does not fit it"
     return None
 
 
