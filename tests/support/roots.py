@@ -13,7 +13,7 @@ import pytest
 from anvil.build.root import Root
 from anvil.cache.location import user_store
 from anvil.core.diagnostics import AnvilError
-from anvil.image.store import newest_image, tar_path, unpacked
+from anvil.image.store import image_folder, newest_image, tar_path, unpacked
 from anvil.pipeline.images import current_definition
 from tests.support.programs import MISSING
 
@@ -38,4 +38,9 @@ def require_root() -> Root:
     image = newest_image(store, current_definition().digest) if store is not None else None
     if store is None or image is None:
         pytest.skip(f"{MISSING}a root file system (anvil image build)")
-    return Root(image=image, tar=tar_path(store, image), unpacked=lambda: unpacked(store, image))
+    return Root(
+        image=image,
+        tar=tar_path(store, image),
+        unpacked=lambda: unpacked(store, image),
+        prepared=image_folder(store, image) / "prepared",
+    )
