@@ -1,0 +1,203 @@
+"""What containers cost: per action, and in a cold build of all models for all targets.
+
+    python benchmarks/container_builds.py [--executor docker] [MODEL.tflite ...]
+
+First the same small build action runs on the host and in each executor that this machine has, in
+turns, cached nowhere: the medians and what an executor adds. Then every model (by default
+the five benchmark models beside the repository) is built for four targets with an empty
+cache in one command each, and the compiler commands of the very projects that came out run again
+by themselves, one after the other, with nothing around them: their processor time is what
+the sources cost to compile. The goal is a build within 1.3 times that time plus 0.5 s per
+action. The root file system and what compilers keep for themselves exist beforehand.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from anvil.cache.location import user_store
+from anvil.core.action import Action
+from anvil.pipeline.executors import Executors
+from anvil.process import Cancellation
+
+ROOT = Path(__file__).resolve().parents[1]
+MODELS = ROOT.parent / "shared" / "models"
+NAMES = ("kws", "vww", "ic", "ad", "sww")
+TARGETS = ("nrf52840", "rpi4", "browser", "linux-x86_64")
+N_RUNS = 7
+FACTOR = 1.3
+PER_ACTION_S = 0.5
+
+
+def run(
+    command: list[str] | str, cwd: Path, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """One process, its output as text. Ends this one where it fails."""
+    ended = subprocess.run(
+        command,
+        cwd=cwd,
+        env=os.environ | environment,
+        shell=isinstance(command, str),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if ended.returncode:
+        sys.exit(f"{command} failed:\n{ended.stdout[-3000:]}{ended.stderr[-3000:]}")
+    return ended
+
+
+def build(project: Path, cache: Path, executor: str, *words: str) -> dict[str, Any]:
+    """The document of one `anvil build`."""
+    command = [sys.executable, "-m", "anvil", "build", "--json", "--executor", executor, *words]
+    ended = run([*command, "--project", str(project)], ROOT, ANVIL_CACHE_DIR=str(cache))
+    document: dict[str, Any] = json.loads(ended.stdout)
+    return document
+
+
+def compiler_commands(project: Path, scratch: Path) -> tuple[Path, list[str]]:
+    """The commands that compile, archive and link a rendered project, and where they run.
+
+    They are what the project's own build files start, in their order, with all that is
+    not the compiler left out.
+    """
+    copy = scratch / "project"
+    shutil.rmtree(copy, ignore_errors=True)
+    shutil.copytree(project, copy)
+    if (copy / "platformio.ini").exists():
+        pio = [sys.executable, "-m", "platformio", "run", "--verbose", "--jobs", "1"]
+        settings = {
+            "CI": "true",
+            "PLATFORMIO_DISABLE_UPGRADE_CHECK": "true",
+            "PLATFORMIO_SETTING_ENABLE_TELEMETRY": "No",
+        }
+        log = run(pio, copy, **settings).stdout
+        return copy, [line for line in log.splitlines() if re.match(r'"?\S*/zig"? (cc|ar) ', line)]
+    run(["cmake", "--workflow", "--preset", "zig"], copy)
+    listed = run(["ninja", "-C", "build", "-t", "commands"], copy).stdout
+    # Ninja's rules may wrap the compiler: `: && zig cc ... && :`.
+    found = [line for line in listed.splitlines() if re.search(r"/zig (cc|ar) ", line)]
+    return copy / "build", found
+
+
+def compiler_seconds(project: Path, scratch: Path) -> float:
+    """Processor time, in seconds, of the compiler alone on a rendered project."""
+    folder, commands = compiler_commands(project, scratch)
+    if not commands:
+        sys.exit(f"{project}: found no compiler commands")
+    # The compiler caches objects by content; what it keeps of its runtime stays.
+    cache = scratch / "zig-cache"
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    for command in commands:
+        run(command, folder, ZIG_LOCAL_CACHE_DIR=str(cache))
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    shutil.rmtree(cache, ignore_errors=True)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def overhead(executors: list[str]) -> None:
+    """Print what each executor adds to an action that does next to nothing."""
+    store = user_store()
+    action = Action(
+        kind="build",
+        argv=("{python}", "-I", "-c", "open('out', 'w').close()"),
+        environment=(),
+        inputs=store.put_tree({"data": b"1"}, frozenset()),
+        tools=(),
+        outputs=("out",),
+        timeout_s=60,
+    )
+    chosen = {
+        name: Executors(wanted=name, store=store, cancellation=Cancellation()).choose(action)
+        for name in ("host", *executors)
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in chosen}
+    for _ in range(N_RUNS + 1):
+        for name, executor in chosen.items():
+            start = time.perf_counter()
+            executor.run(action)
+            seconds[name].append(time.perf_counter() - start)
+    print(f"{'an action that writes one file':<32}{'median s':>9}{'least s':>9}{'adds s':>9}")
+    host = statistics.median(seconds["host"][1:])
+    for name, runs in seconds.items():
+        counted = runs[1:]  # the first one prepares what the others find
+        median = statistics.median(counted)
+        print(f"{name:<32}{median:>9.3f}{min(counted):>9.3f}{median - host:>9.3f}")
+
+
+def cold_builds(executors: list[str], models: list[Path], scratch: Path) -> int:
+    """Print cold builds beside the compiler alone; the number of goals that were missed."""
+    kept = user_store().root
+    seconds = dict.fromkeys(executors, 0.0)
+    compiler_s, n_actions = 0.0, 0
+    print(f"\n{'cold build, four targets':<26}{'compiler alone, CPU s':>22}", end="")
+    print("".join(f"{f'{name} s':>12}" for name in executors))
+    for model in models:
+        project = scratch / model.stem
+        project.mkdir()
+        name = re.sub(r"\W", "_", model.name.split(".")[0].lower())
+        targets = ", ".join(f"{target}: {{}}" for target in TARGETS)
+        (project / "anvil.yaml").write_text(
+            f"version: 1\nname: {name}\nmodel: {model.resolve()}\ntargets: {{{targets}}}\n"
+        )
+        row = ""
+        for executor in executors:
+            cache = scratch / f"cache-{model.stem}-{executor}"
+            cache.mkdir()
+            for lasting in ("images", "tools"):
+                if (kept / lasting).exists():
+                    (cache / lasting).symlink_to(kept / lasting)
+            start = time.perf_counter()
+            build(project, cache, executor)
+            spent = time.perf_counter() - start
+            seconds[executor] += spent
+            row += f"{spent:>12.1f}"
+            shutil.rmtree(cache, ignore_errors=True)
+        alone = sum(
+            compiler_seconds(project / "build" / target / "project", scratch) for target in TARGETS
+        )
+        compiler_s += alone
+        n_actions += len(TARGETS)
+        print(f"{name:<26}{alone:>22.1f}{row}", flush=True)
+    limit = FACTOR * compiler_s + PER_ACTION_S * n_actions
+    print(f"{'all':<26}{compiler_s:>22.1f}", end="")
+    print("".join(f"{spent:>12.1f}" for spent in seconds.values()))
+    print(f"goal: {FACTOR} x {compiler_s:.1f} s + {PER_ACTION_S} s x {n_actions} = {limit:.1f} s")
+    for name, spent in seconds.items():
+        print(f"{name}: {spent / limit:.2f} of it")
+    return sum(spent > limit for spent in seconds.values())
+
+
+def main() -> int:
+    """Print both tables; exit code 1 where a cold build misses the goal."""
+    parser = argparse.ArgumentParser(description=str(__doc__).partition("\n")[0])
+    parser.add_argument("models", metavar="MODEL.tflite", nargs="*", type=Path)
+    parser.add_argument(
+        "--executor", action="append", choices=("docker", "sandbox"), help="default: both"
+    )
+    options = parser.parse_args()
+    models = options.models or [MODELS / f"{name}.int8.tflite" for name in NAMES]
+    missing = [str(model) for model in models if not model.is_file()]
+    if missing:
+        sys.exit(f"there is no {', '.join(missing)}: name models")
+    executors = options.executor or ["docker", "sandbox"]
+    overhead(executors)
+    with tempfile.TemporaryDirectory() as name:
+        return int(cold_builds(executors, models, Path(name)) > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
