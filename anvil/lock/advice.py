@@ -20,11 +20,8 @@ _WAYS = {
 
 
 def message(difference: Difference) -> str:
-    """The difference in a sentence."""
-    return (
-        f"{difference.name}: the lock says {shown(difference.locked)}, "
-        f"found {shown(difference.found)}"
-    )
+    """The difference in words; its name is its place."""
+    return f"the lock says {shown(difference.locked)}, found {shown(difference.found)}"
 
 
 def advice(difference: Difference) -> str:

@@ -7,14 +7,17 @@ import os
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from anvil.lock.document import Lock, lock_text
+from anvil.lock.document import Lock, image_section, lock_text
 from anvil.pipeline.load import read_schemas
 from anvil.pipeline.lock_file import parse_lock
+from anvil.pipeline.locked_image import definition_digest
 from tests.support.cli import anvil, write_project
+from tests.support.locks import IMAGE
 from tests.support.programs import ROOT
 
 INT8 = ROOT / "quantized" / "int8.tflite"
@@ -77,7 +80,7 @@ def check_refused(project: Path, *names: str) -> None:
     built = anvil("build", "--locked", "--project", project)
     assert built.returncode == 1
     for name in names:
-        assert f"error: {name}: the lock says" in built.stderr
+        assert re.search(rf"error: the lock says .*, found .* \[{re.escape(name)}\]", built.stderr)
     assert contents(project) == before
 
 
@@ -209,7 +212,7 @@ def test_another_version_of_a_wheel_is_named(project: Path, tmp_path: Path) -> N
     path = os.pathsep.join([str(ROOT), str(tmp_path / "site")])
     ended = anvil("build", "--locked", "--project", project, PYTHONPATH=path)
     assert ended.returncode == 1
-    assert "wheels.simpleeval.version: the lock says 1.0.8, found 99.0" in ended.stderr
+    assert "the lock says 1.0.8, found 99.0 [wheels.simpleeval.version]" in ended.stderr
     assert "python3 -m pip install simpleeval==1.0.8" in ended.stderr
 
 
@@ -243,7 +246,7 @@ def test_a_target_alone_is_held_to_its_part(project: Path) -> None:
     assert anvil("build", "--locked", "--project", project).returncode == 0
     checked = anvil("lock", "--check", "--project", project)
     assert checked.returncode == 1
-    assert "targets.linux-x86_64: the lock says" in checked.stderr
+    assert "[targets.linux-x86_64]" in checked.stderr
 
 
 @pytest.mark.parametrize("command", ["build", "verify", "report"])
@@ -315,6 +318,35 @@ def test_a_changed_lock_is_never_missed(project: Path) -> None:
     assert anvil(*words).returncode == 1
     (project / "anvil.lock").unlink()
     assert anvil(*words).returncode == 2
+
+
+# The root file system.
+
+
+def test_a_root_file_system_that_is_elsewhere_is_asked_for_where_it_is_needed(
+    project: Path, tmp_path: Path
+) -> None:
+    image = replace(IMAGE, definition=definition_digest())
+    rewrite(project, image=image_section(image))
+    cache = str(tmp_path / "cache")
+    assert anvil("lock", "--check", "--project", project).returncode == 0
+    words = ("build", "--locked", "--project", project, "--target", "browser")
+    ended = anvil(*words, "--executor", "sandbox", ANVIL_CACHE_DIR=cache)
+    assert ended.returncode == 1
+    assert f"names the root file system {IMAGE.sha256[:12]}, not here" in ended.stderr
+    assert "anvil image import FILE" in ended.stderr
+    # A machine without it locks the rest, and keeps it.
+    own_kernel(project)
+    assert anvil("lock", "--project", project, ANVIL_CACHE_DIR=cache).returncode == 0
+    assert lock_of(project).image == image
+    ended = anvil("lock", "--update", "tzdata", "--project", project, ANVIL_CACHE_DIR=cache)
+    assert ended.returncode == 1
+    assert "no root file system of the current definition" in ended.stderr
+
+
+def test_another_definition_of_the_root_is_a_difference(project: Path) -> None:
+    rewrite(project, image=image_section(IMAGE))
+    check_refused(project, "image.definition")
 
 
 # Taking over one entry.

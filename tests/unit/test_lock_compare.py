@@ -14,7 +14,7 @@ from tests.support.locks import IMAGE, changed, lock, sha
 
 
 def said(locked: Lock, found: Lock) -> list[str]:
-    return [message(one) for one in differences(locked, found)]
+    return [f"{one.name}: {message(one)}" for one in differences(locked, found)]
 
 
 def test_the_same_has_no_difference() -> None:
@@ -23,7 +23,7 @@ def test_the_same_has_no_difference() -> None:
 
 def test_a_difference_has_its_place_both_values_and_a_way_out() -> None:
     (one,) = differences(lock(), changed("wheels/numpy/version", "2.5.0"))
-    assert message(one) == "wheels.numpy.version: the lock says 2.4.6, found 2.5.0"
+    assert message(one) == "the lock says 2.4.6, found 2.5.0"
     assert advice(one) == (
         "python3 -m pip install numpy==2.4.6; "
         "or `anvil lock --update wheels.numpy` takes over what is found"
