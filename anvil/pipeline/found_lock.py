@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 # Anvil's own modules that decide what is rendered and how it is compiled. What reads
 # configuration and models shows in the digests of targets and candidates.
 _PLANNER = (
-    "build/cmake.py", "build/compilers.py", "build/platformio.py", "build/web.py", "core/", "importers/", "ops/",
-    "package/mcuboot.py", "plan/", "render/",
+    "build/cmake.py", "build/compilers.py", "build/platformio.py", "build/warm_up.py",
+    "build/web.py", "core/", "importers/", "ops/", "package/mcuboot.py", "plan/", "render/",
 )  # fmt: skip
 # What runs in this Python and decides bits; compilers are toolchains.
 WHEELS = (
