@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from anvil.cache.store import VanishedError
@@ -37,6 +37,9 @@ def materialise(store: Store, tree: Tree, folder: Path) -> None:
             # an archive.
             path.chmod(0o755 if node.executable else 0o644)
             os.utime(path, times=(0, 0))
+        for parent in {folder / p for node in tree.files for p in PurePosixPath(node.path).parents}:
+            if parent != folder:
+                parent.chmod(0o755)
 
 
 def collect(action: Action, places: Mapping[str, Path], store: Store, log: str) -> Tree:

@@ -73,7 +73,8 @@ def run_isolated(
         with store.explained():
             # Whoever runs the command inside writes here, whatever that user's number is outside;
             # nobody else gets past the folder around it.
-            inputs.mkdir(mode=0o755)
+            inputs.mkdir()
+            inputs.chmod(0o755)  # whatever the caller's umask
             outputs.mkdir()
             outputs.chmod(0o777)
         materialise(store, action.inputs, inputs)

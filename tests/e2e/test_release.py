@@ -103,14 +103,16 @@ class Snoop:
             self._check(str(words), words if is_command else words + environment)
 
     def _look_at_files(self) -> None:
-        for path in (path for folder in self._folders for path in folder.rglob("*")):
+        # os.walk goes on where a folder is gone already.
+        walked = (walked for folder in self._folders for walked in os.walk(folder))
+        for path in (Path(top) / name for top, _, names in walked for name in names):
             try:
                 state = (str(path), path.stat().st_mtime_ns)
                 if state not in self.files and path.is_file():
                     self.files.add(state)
                     self._check(str(path), path.read_bytes())
             except OSError:
-                continue  # it is gone already
+                continue
 
     def _check(self, name: str, text: bytes) -> None:
         self.found += [name for secret in _SECRETS if secret in text]

@@ -55,7 +55,7 @@ def lock(project: Path) -> None:
 def release(project: Path, key: Path, *words: object, **environment: str) -> Ended:
     """Run `anvil release` on the host."""
     options = ("--project", project, "--key", key, "--executor", "host")
-    return anvil("release", *options, *words, **environment)
+    return anvil("release", *options, *words, cwd=ROOT, **environment)
 
 
 def files_of(folder: Path) -> dict[str, ReleaseFile]:
