@@ -23,7 +23,8 @@ from anvil.package.measure import measured_document
 from anvil.pipeline.build import MEASURED, RECIPES, moved, program_output
 from anvil.pipeline.events import Event, Outcome, TargetOutcome, defect, failed
 from anvil.pipeline.executors import Executors
-from anvil.pipeline.load import load_config
+from anvil.pipeline.load import load_config, read_schemas
+from anvil.pipeline.lock_file import read_lock
 from anvil.pipeline.planning import (
     MODEL_FILE,
     PLAN_FILE,
@@ -95,6 +96,10 @@ def rebuild(
         executors = Executors(
             wanted=executor, store=fresh, cancellation=cancellation, project=source
         )
+        locked = read_lock(source, read_schemas(), store)
+        if locked is not None and locked.lock.image is not None:
+            # Another root file system than the release's would only blur what differs.
+            executors.hold_to_lock()
         executors.announce_to(listener)
         for request in loaded.project.targets:
             name = request.target.name
