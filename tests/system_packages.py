@@ -21,6 +21,9 @@ PACKAGES = {
     "chromium": "chromium",
     "chromedriver": "chromium-driver",
     "node": "nodejs",
+    "mmdebstrap": "mmdebstrap",
+    "newuidmap": "uidmap",
+    "bwrap": "bubblewrap",
 }
 _APT_OPTIONS = (
     "-o=DPkg::Lock::Timeout=120",
