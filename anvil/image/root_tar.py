@@ -60,7 +60,7 @@ def write_root_tar(unpacked: Path, definition: Definition, target: Path) -> tupl
     with tarfile.open(unpacked) as source, target.open("wb") as file:
         kept = _kept(source, selection)
         made = _made(definition)
-        folders = _folders([*kept, *made]) | set(definition.folders)
+        folders = _folders([*kept, *made, *definition.folders]) | set(definition.folders)
         hashing = _Hashing(file)
         with tarfile.open(
             fileobj=cast("IO[bytes]", hashing), mode="w", format=tarfile.PAX_FORMAT

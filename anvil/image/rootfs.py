@@ -13,6 +13,7 @@ import os
 import shlex
 import shutil
 import tempfile
+import urllib.parse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -142,7 +143,7 @@ def _command(
         # A module that cannot be compiled, such as a template with a module's name, is one
         # that nobody imports.
         f'--extract-hook=chroot "$1" {compile_modules} || test $? = 1',
-        "", str(target), f"deb [trusted=yes] copy:{debs} ./",
+        "", str(target), f"deb [trusted=yes] copy:{urllib.parse.quote(str(debs))} ./",
     ]  # fmt: skip
 
 

@@ -213,7 +213,10 @@ def user_with_ids() -> tuple[pwd.struct_passwd, str] | None:
         except KeyError:
             continue
         for python in (sys.executable, "/usr/bin/python3"):
-            ended = as_user(account, python, "-c", "import anvil.pipeline.images, yaml, filelock")
+            try:
+                ended = as_user(account, python, "-c", "import anvil.pipeline.images, yaml")
+            except OSError:
+                continue
             if account.pw_uid != 0 and ended.returncode == 0:
                 return account, python
     return None
@@ -286,12 +289,10 @@ print(image.sha256)
 
 def test_ctrl_c_leaves_nothing_half_made(tmp_path: Path, made: tuple[Store, Image]) -> None:
     """A real interrupt to a real command, while packages are being unpacked."""
-    store, image = made
-    export = tmp_path / "export.tar"
-    export_image(store, image, b"", export)
+    assert made
     cache = tmp_path / "cache"
     with subprocess.Popen(
-        command("image", "build", "--pool", export, "--json"),
+        command("image", "build", "--newest", "--json"),
         env={**os.environ, "PYTHONPATH": str(ROOT), "ANVIL_CACHE_DIR": str(cache)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
