@@ -98,5 +98,19 @@ def lock(session: nox.Session) -> None:
             "--python-version", "3.11", "--generate-hashes", "--no-annotate", "--no-header",
             "--no-emit-index-url", *session.posargs, *constraints, *files, "-o", str(output),
         )  # fmt: skip
-        text = output.read_text(encoding="utf-8")
-        output.write_text(f"# Pinned by `nox -s lock`.\n{text}", encoding="utf-8")
+        _say_who_wrote(output)
+    # The root file system's wheels, for Debian's Python in it, at the versions that users get.
+    wheels = Path("images") / "wheels.txt"
+    session.run(
+        "uv", "pip", "compile", "--quiet", "--python-version", "3.11",
+        "--python-platform", "x86_64-manylinux_2_28", "--only-binary", ":all:",
+        "--generate-hashes", "--no-annotate", "--no-header", "--no-emit-index-url",
+        *session.posargs, "-c", str(folder / "anvil.txt"), str(folder / "image.in"),
+        "-o", str(wheels),
+    )  # fmt: skip
+    _say_who_wrote(wheels)
+
+
+def _say_who_wrote(output: Path) -> None:
+    text = output.read_text(encoding="utf-8")
+    output.write_text(f"# Pinned by `nox -s lock`.\n{text}", encoding="utf-8")

@@ -69,7 +69,8 @@ def add(commands: Any) -> None:  # noqa: ANN401  argparse has no public name for
         "drop what was used longest ago",
         "Drop the results used longest ago until the rest fits. What was written in the last\n"
         "hour stays, since a running build may hold it. Where the compilers' own caches are what\n"
-        "is too large, they go as a whole, and the next build takes longer.",
+        "is too large, they go as a whole, and the next build takes longer. Root file systems\n"
+        "stay: `anvil image remove` takes them away.",
         'anvil cache gc --max-size "500 MiB"',
         handler=_cache,
     )

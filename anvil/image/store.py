@@ -11,6 +11,7 @@ import os
 import shutil
 import tarfile
 import tempfile
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,6 +28,7 @@ _DOCUMENT = "image.json"
 _TAR = "root.tar"
 _ROOT = "root"
 UNFINISHED = ".tmp-"
+_STALE_S = 24 * 3600.0
 
 
 def images_root(store: Store) -> Path:
@@ -87,6 +89,7 @@ def keep_image(store: Store, image: Image, tar: Path) -> Path:
     folder = image_folder(store, image)
     with explained(str(images_root(store))):
         images_root(store).mkdir(parents=True, exist_ok=True)
+        _sweep(images_root(store))
         if _installed(folder) is not None:
             # The newest is the one to take: this is newer than all others now.
             os.utime(folder / _DOCUMENT)
@@ -104,6 +107,14 @@ def keep_image(store: Store, image: Image, tar: Path) -> Path:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
     return folder
+
+
+def _sweep(root: Path) -> None:
+    """Remove what a killed process left a day ago."""
+    for path in root.glob(f"{UNFINISHED}*"):
+        with suppress(OSError):
+            if time.time() - path.stat().st_mtime > _STALE_S:
+                shutil.rmtree(path, ignore_errors=True)
 
 
 def unpacked(store: Store, image: Image) -> Path:

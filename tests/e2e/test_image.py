@@ -53,13 +53,21 @@ def quiet(_: str) -> None:
     pass
 
 
-def make(store: Store, **options: object) -> Image:
+def make(
+    store: Store,
+    *,
+    pinned: Image | None = None,
+    is_offline: bool = False,
+    mirrors: tuple[str, ...] = (),
+) -> Image:
     return make_image(
         few_packages(),
         store,
+        pinned=pinned,
+        is_offline=is_offline,
+        mirrors=mirrors,
         cancellation=Cancellation(),
         tell=quiet,
-        **options,  # type: ignore[arg-type]  whatever a test adds
     )
 
 
@@ -193,7 +201,7 @@ def test_a_wrong_mirror_is_one_message(made: tuple[Store, Image], tmp_path: Path
     empty.mkdir()
     other = Store(root=tmp_path / "cache")
     with pytest.raises(AnvilError) as caught:
-        make(other, mirrors=[f"file://{empty}"])
+        make(other, mirrors=(f"file://{empty}",))
     (diagnostic,) = caught.value.diagnostics
     assert caught.value.exit_code == 1
     assert f"reading Debian's package lists from file://{empty} failed" in diagnostic.message
