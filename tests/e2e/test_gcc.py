@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from anvil.build.docker import DockerExecutor
-from anvil.build.engine import connect
 from anvil.build.sandbox import SandboxExecutor, check_sandbox
 from anvil.cache.store import Store
 from anvil.core.diagnostics import AnvilError
@@ -17,6 +16,7 @@ from anvil.core.executor import Conditions
 from anvil.process import Cancellation
 from anvil.verify import linked_library, qemu_system, qemu_user
 from tests.support import projects
+from tests.support.engine import require_engine
 from tests.support.graphs import small_network
 from tests.support.programs import MISSING, require_program
 from tests.support.roots import require_root
@@ -52,7 +52,7 @@ def executor_of(kind: str, store: Store) -> Executor:
         if kind == "sandbox":
             check_sandbox()
             return SandboxExecutor(store=store, cancellation=cancellation, root=root)
-        connect().close()
+        require_engine()
     except AnvilError as error:
         pytest.skip(f"{MISSING}{kind} ({error.diagnostics[0].message})")
     return DockerExecutor(store=store, cancellation=cancellation, root=root)

@@ -1,24 +1,32 @@
-"""The root file system for tests of isolated builds: the newest of the user's own cache.
+"""The root file system for tests of isolated builds: the user's own, or made once for all tests.
 
-Making one takes minutes and a mirror, so that no test does: `anvil image build` has, or the tests
-are left out, counted.
+Making one takes minutes and a mirror. It is kept beside pytest's own cache, so that it is made
+again only when its definition has changed.
 """
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
 import pytest
+from filelock import FileLock
 
-from anvil.build.root import Root
 from anvil.cache.location import user_store
+from anvil.cache.store import Store
 from anvil.core.diagnostics import AnvilError
-from anvil.image.store import image_folder, newest_image, tar_path, unpacked
+from anvil.image.make import make_image
+from anvil.image.store import newest_image
 from anvil.pipeline.images import current_definition
-from tests.support.programs import MISSING
+from anvil.pipeline.root import root_of
+from anvil.process import Cancellation
+from tests.support.programs import MISSING, ROOT
+from tests.system_packages import PACKAGES, find
 
 if TYPE_CHECKING:
-    from anvil.cache.store import Store
+    from anvil.build.root import Root
+
+_LASTING = ROOT / ".pytest_cache" / "anvil"
 
 
 def _users_store() -> Store | None:
@@ -34,13 +42,29 @@ _STORE = _users_store()
 
 def require_root() -> Root:
     """The root of the current definition, or a skip that is counted."""
-    store = _STORE
-    image = newest_image(store, current_definition().digest) if store is not None else None
-    if store is None or image is None:
-        pytest.skip(f"{MISSING}a root file system (anvil image build)")
-    return Root(
-        image=image,
-        tar=tar_path(store, image),
-        unpacked=lambda: unpacked(store, image),
-        prepared=image_folder(store, image) / "prepared",
-    )
+    root = _root()
+    if root is None:
+        package = PACKAGES["mmdebstrap"]
+        pytest.skip(f"{MISSING}a root file system, or mmdebstrap to make it (package {package})")
+    return root
+
+
+@functools.cache
+def _root() -> Root | None:
+    definition = current_definition()
+    lasting = Store(root=_LASTING)
+    for store in (_STORE, lasting):
+        image = None if store is None else newest_image(store, definition.digest)
+        if store is not None and image is not None:
+            return root_of(store, image)
+    if find("mmdebstrap") is None:
+        return None
+    _LASTING.mkdir(parents=True, exist_ok=True)
+    # Two runs of the tests make it once.
+    with FileLock(_LASTING / "lock"):
+        image = newest_image(lasting, definition.digest)
+        if image is None:
+            image = make_image(
+                definition, lasting, cancellation=Cancellation(), tell=lambda _: None
+            )
+    return root_of(lasting, image)
