@@ -86,11 +86,12 @@ def _unpack(archive: bytes, folder: Path, store: Store) -> None:
         folder.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=TEMPORARY))
         try:
-            # Another user of the root has to read it.
-            temporary.chmod(0o755)
             with tarfile.open(fileobj=io.BytesIO(archive)) as members:
                 for member in members:
                     _unpack_file(members, member, temporary)
+            # Whoever a container runs as has to read it, whatever the caller's umask.
+            for path in (temporary, *temporary.rglob("*")):
+                path.chmod(0o755 if path.is_dir() else 0o644)
             temporary.rename(folder)
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
