@@ -70,6 +70,11 @@ class Apt:
                 "elsewhere: anvil image import FILE",
             ) from error
 
+    def index_targets(self, form: str, *options: str) -> str:
+        """A line of `form` for each list of packages that the host's apt knows of."""
+        words = ("apt-get", *options, "indextargets", "--format", form, "Created-By: Packages")
+        return self.run(*words, configuration=False).stdout.decode(errors="replace")
+
     def set_up(self, architecture: str) -> None:
         """Make the folders, with how the host downloads and nothing else of it.
 
@@ -177,15 +182,11 @@ def find_apt_sources(
         )
     if mirrors:
         return named_sources(mirrors, definition.suite)
-    listing = apt.run(
-        "apt-get",
-        "indextargets",
-        "--format",
-        "$(REPO_URI) $(RELEASE) $(COMPONENT)",
-        "Created-By: Packages",
-        configuration=False,
-    )
-    return host_sources(listing.stdout.decode(errors="replace"), definition.suite)
+    # What is configured, also where its lists were never downloaded, as in a fresh container.
+    listing = apt.index_targets("$(REPO_URI) $(RELEASE) $(COMPONENT)", "--no-release-info")
+    # Whose it is says only a list that is there.
+    origins = apt.index_targets("$(REPO_URI) $(ORIGIN)")
+    return host_sources(listing, definition.suite, origins=origins)
 
 
 def get_packages(

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 _COMPONENT = "main"
+_ORIGIN = "Debian"  # as its Release files say
 _SUITE = re.compile(r"(?P<codename>[a-z]+)(?P<pocket>-updates|-security|/updates)?")
 
 
@@ -54,17 +55,24 @@ def named_sources(mirrors: Sequence[str], suite: str) -> tuple[Source, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def host_sources(listing: str, suite: str) -> tuple[Source, ...]:
+def host_sources(listing: str, suite: str, *, origins: str = "") -> tuple[Source, ...]:
     """The mirrors of the host's own configuration, those of Debian alone.
 
     listing: a line for each index of `apt-get indextargets`, with the repository's address,
     its suite and its component. On a host of another release of Debian the same mirror is asked
-    for `suite`. Raises AnvilError (exit 1) where there is none.
+    for `suite`. origins: a line for each that is known, with the address and who signed it; others
+    than Debian have folders and suites of these names, too. Raises AnvilError (exit 1) where
+    there is none.
     """
+    foreign = set()
+    for line in origins.splitlines():
+        uri, _, origin = line.partition(" ")
+        if origin and origin != _ORIGIN:
+            foreign.add(uri)
     uris: list[str] = []
     for line in listing.splitlines():
         match line.split():
-            case [uri, release, component] if component == _COMPONENT:
+            case [uri, release, component] if component == _COMPONENT and uri not in foreign:
                 if _SUITE.fullmatch(release) and re.search(r"debian[^/]*(/|$)", uri):
                     uris.append(uri.rstrip("/"))
     found = [source for uri in dict.fromkeys(uris) for source in _suites(uri, suite)]

@@ -15,10 +15,12 @@ from anvil.cache.store import Store
 from anvil.core.diagnostics import AnvilError
 from anvil.image.definition import Multilibs, read_definition
 from anvil.image.document import DocumentError, image_document, read_image_document
+from anvil.image.packages import Apt, find_apt_sources
 from anvil.image.root_check import RootError, check_root_tar
 from anvil.image.root_tar import Selection, write_root_tar
-from anvil.image.sources import host_sources, named_sources
+from anvil.image.sources import KEYRING, host_sources, named_sources
 from anvil.pipeline.images import current_definition
+from anvil.process import Cancellation
 from tests.support.programs import ROOT
 from tests.support.small_images import Entry, small_definition, small_image, write_tar
 
@@ -234,6 +236,36 @@ http://node.test/node nodistro main
     ]
     other_release = listing.replace("bookworm", "trixie")
     assert [(s.uri, s.suite) for s in host_sources(other_release, "bookworm")] == found
+
+
+def test_another_vendors_folder_called_debian_is_no_mirror_of_debian() -> None:
+    listing = """\
+http://vendor.test/debian/12/prod/ bookworm main
+http://mirror.test/debian/ bookworm main
+"""
+    origins = (
+        "http://vendor.test/debian/12/prod/ vendor bookworm\nhttp://mirror.test/debian/ Debian\n"
+    )
+    found = {source.uri for source in host_sources(listing, "bookworm", origins=origins)}
+    assert found == {"http://mirror.test/debian"}
+
+
+@pytest.mark.skipif(not KEYRING.exists(), reason="a host with Debian's keys and apt")
+def test_a_mirror_is_known_before_its_lists_were_ever_downloaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As in a fresh container, whose image keeps no lists.
+    (tmp_path / "lists" / "partial").mkdir(parents=True)
+    (tmp_path / "sources.list").write_text("deb http://mirror.test/debian bookworm main\n")
+    (tmp_path / "apt.conf").write_text(
+        f'Dir::Etc::sourcelist "{tmp_path}/sources.list";\n'
+        f'Dir::Etc::sourceparts "{tmp_path}/none";\n'
+        f'Dir::State::lists "{tmp_path}/lists";\n'
+    )
+    monkeypatch.setenv("APT_CONFIG", str(tmp_path / "apt.conf"))
+    apt = Apt(folder=tmp_path, cancellation=Cancellation())
+    found = find_apt_sources(apt, small_definition(), ())
+    assert [source.uri for source in found] == ["http://mirror.test/debian"] * 2
 
 
 def test_a_host_without_debians_mirror_says_how_to_name_one() -> None:
