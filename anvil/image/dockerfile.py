@@ -75,7 +75,7 @@ def dockerfile(image: Image, definition: Definition) -> bytes:
     folders = shlex.join(f"/{folder}" for folder in definition.bytecode)
     lines += [
         _run(
-            f"PYTHONHASHSEED=0 chroot /image /{definition.python} -E -s -m compileall -q "
+            f"PYTHONHASHSEED=0 chroot /image /{definition.python} -E -s -m compileall -q -f "
             f"--invalidation-mode unchecked-hash {folders} || test $? = 1"
         ),
         "FROM scratch",
