@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 MODEL = ROOT / "quantized" / "int8.tflite"
 # A key of the tests' own, the same each time.
-PRIVATE_BYTES = bytes(range(100, 132))
+PRIVATE_BYTES = hashlib.sha256(b"a key of the tests").digest()
 PRIVATE = Ed25519PrivateKey.from_private_bytes(PRIVATE_BYTES)
 PRIVATE_PEM = PRIVATE.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 PUBLIC_PEM = PRIVATE.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
