@@ -106,6 +106,7 @@ class DockerExecutor:
         finally:
             # An engine that is gone has said so already; it is swept when it is back.
             with contextlib.suppress(Exception):
+                engine.probe()
                 engine.remove(client, name)
             client.close()
 

@@ -47,6 +47,11 @@ def connect() -> Any:  # noqa: ANN401  docker.APIClient, imported only here
         return docker.APIClient(base_url=address, version=version, timeout=_TIMEOUT_S)
 
 
+def probe() -> None:
+    """Raise AnvilError where nobody listens; a client leaves its socket open then."""
+    _check_socket(_address())
+
+
 def _address() -> str:
     named = os.environ.get("DOCKER_HOST")
     if named:
@@ -127,7 +132,7 @@ def ensure_image(client: Any, root: Root) -> str:  # noqa: ANN401
         return found
     with explained():
         slow = docker.APIClient(
-            base_url=client.base_url if client.base_url.startswith("unix") else _address(),
+            base_url=_address(),
             version=client.api_version,
             timeout=_IMPORT_TIMEOUT_S,
         )
