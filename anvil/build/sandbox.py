@@ -122,8 +122,12 @@ def _arguments(job: Job, root: Path) -> list[str]:
     if job.prepared is not None:
         words += ["--ro-bind", str(job.prepared), PREPARED]
     for folder in (job.work, TOOL_CACHE):
-        words += ["--perms", "0755", "--size", str(_TMPFS_BYTES), "--tmpfs", folder]
+        words += _in_memory(folder)
     return [*words, "--remount-ro", "/", "--chdir", "/", "--", "/bin/sh", "-c", job.script]
+
+
+def _in_memory(folder: str) -> list[str]:
+    return ["--perms", "0755", "--size", str(_TMPFS_BYTES), "--tmpfs", folder]
 
 
 def find_bubblewrap() -> str:
@@ -137,6 +141,7 @@ def find_bubblewrap() -> str:
 def check_sandbox() -> None:
     """Raise AnvilError (exit 1) where this machine cannot make a sandbox, with the reason."""
     words = [find_bubblewrap(), *_NAMESPACES, "--ro-bind", "/", "/", "--proc", "/proc"]
+    words += _in_memory("/tmp")  # noqa: S108  also asks for the newest of the options in use
     try:
         completed = process.run(
             [*words, "--", "/bin/sh", "-c", "exit 0"],
@@ -149,6 +154,11 @@ def check_sandbox() -> None:
     if completed.returncode != 0:
         lines = completed.stderr.decode(errors="replace").strip().splitlines()
         reason = lines[-1].removeprefix(f"{_PROGRAM}: ") if lines else "it ends without a word"
+        if any("Unknown option" in line for line in lines):
+            raise _unusable(
+                "this machine's bubblewrap is too old to limit a folder in memory",
+                hint="install version 0.7 of 2022 or a newer one, or choose --executor docker",
+            )
         raise _unusable(
             f"this machine does not let bubblewrap make a sandbox: {reason}",
             hint="allow user namespaces (sysctl kernel.unprivileged_userns_clone=1, "
