@@ -19,6 +19,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+# A private key's text. No child signs anything, so that none is to see it, whichever environment
+# a caller hands on.
+NEVER_PASSED_ON = "ANVIL_SIGNING_KEY"
+
 _POLL_S = 0.05
 _PROCESSES = Path("/proc")
 # How often a session is searched again for children that were started meanwhile.
@@ -127,7 +131,7 @@ def run(
         child = subprocess.Popen(  # noqa: S603  callers pass argument lists, never a shell line
             list(argv),
             cwd=cwd,
-            env=dict(environment),
+            env={key: value for key, value in environment.items() if key != NEVER_PASSED_ON},
             stdin=source,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -57,7 +57,8 @@ def inputs_key(
         folders = [PACKAGE, *(os.path.join(DATA_ROOT, name) for name in _DATA_FOLDERS)]
         folders += [os.path.join(project, name) for name in _PROJECT_FOLDERS]
         if is_locked:
-            folders.append(os.path.join(DATA_ROOT, "requirements"))  # the lock's hashes of wheels
+            # The lock's hashes of wheels, and what its root file system is made of.
+            folders += [os.path.join(DATA_ROOT, name) for name in ("requirements", "images")]
         # A list each: a file that moves from one folder to another is a change.
         parts += [digests_below(folder) for folder in folders]
     except OSError:

@@ -11,12 +11,13 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from anvil import process
 from anvil.core.diagnostics import AnvilError, Diagnostic, ExitCode, Severity
 
 if TYPE_CHECKING:
     from anvil.release.keys import SigningKey
 
-VARIABLE = "ANVIL_SIGNING_KEY"
+VARIABLE = process.NEVER_PASSED_ON
 PUBLIC_SUFFIX = ".pub.pem"
 
 _MAX_BYTES = 1 << 16

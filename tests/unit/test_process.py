@@ -79,3 +79,13 @@ def test_cancellation_kills_and_interrupts(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         _run(tmp_path, _GRANDCHILD, cancellation=cancellation)
     assert _is_gone(int((tmp_path / "pid").read_text()))
+
+
+def test_no_child_sees_the_signing_key_whatever_a_caller_hands_on(tmp_path: Path) -> None:
+    completed = process.run(
+        [sys.executable, "-c", "import os; print(sorted(k for k in os.environ if 'ANVIL' in k))"],
+        cwd=tmp_path,
+        environment={**_ENVIRONMENT, "ANVIL_SIGNING_KEY": "secret", "ANVIL_CACHE_DIR": "/c"},
+        timeout_s=30.0,
+    )
+    assert completed.stdout == b"['ANVIL_CACHE_DIR']\n"

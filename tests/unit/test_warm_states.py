@@ -59,3 +59,25 @@ def test_what_is_large_is_known_by_its_times(folder: Path, monkeypatch: pytest.M
     assert warm.state_of(str(folder)) == before
     _age(folder / "a/1", 100)
     assert warm.state_of(str(folder)) != before
+
+
+@pytest.mark.parametrize("name", ["images", "requirements"])
+def test_a_locked_build_asks_anew_where_what_the_lock_is_compared_with_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    project, data = tmp_path / "project", tmp_path / "data"
+    for folder in (project, data / name):
+        folder.mkdir(parents=True)
+    (project / "anvil.yaml").write_text("version: 1\n")
+    monkeypatch.setattr(warm, "DATA_ROOT", str(data))
+
+    def keys() -> tuple[str | None, str | None]:
+        places = (str(project), str(tmp_path / "build"), None)
+        return tuple(warm.inputs_key(*places, is_locked=locked) for locked in (False, True))  # type: ignore[return-value]
+
+    (data / name / "file").write_text("before")
+    before = keys()
+    (data / name / "file").write_text("after")
+    unlocked, locked = keys()
+    assert unlocked == before[0], "nothing of a build without a lock is made of it"
+    assert locked not in (before[1], None)
