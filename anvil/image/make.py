@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from anvil.cache.store import Store
+    from anvil.core.image import Wheel
     from anvil.image.definition import Definition
     from anvil.image.pool import Pool
     from anvil.process import Cancellation
@@ -44,8 +45,6 @@ def make_image(
     pool = pool_of(store)
     if pinned is not None:
         _check_pinned(definition, pinned, pool, is_offline=is_offline)
-    # Wheels are pinned by the definition, so that an image of it has the very same.
-    known = pinned or newest_image(store, definition.digest)
     where = images_root(store)
     with explained(str(where)):
         where.mkdir(parents=True, exist_ok=True)
@@ -63,7 +62,7 @@ def make_image(
         wheels = get_wheels(
             definition,
             pool,
-            pinned=None if known is None else known.wheels,
+            pinned=known_wheels(definition, store) if pinned is None else pinned.wheels,
             folder=Path(downloads),
             cancellation=cancellation,
             tell=tell,
@@ -92,6 +91,20 @@ def make_image(
         )
         keep_image(store, image, tar)
     return image
+
+
+def known_wheels(definition: Definition, store: Store) -> tuple[Wheel, ...] | None:
+    """The wheels of this machine's newest image of the definition; None without one.
+
+    The definition pins wheels, so that all its images have the same. One that was imported says
+    of itself that it is of this definition, and is believed only where its wheels are the pinned.
+    """
+    image = newest_image(store, definition.digest)
+    if image is None or not all(
+        f"--hash=sha256:{wheel.sha256}" in definition.requirements for wheel in image.wheels
+    ):
+        return None
+    return image.wheels
 
 
 def _check_pinned(definition: Definition, pinned: Image, pool: Pool, *, is_offline: bool) -> None:

@@ -15,6 +15,7 @@ from anvil.cache.store import Store
 from anvil.core.diagnostics import AnvilError
 from anvil.image.definition import Multilibs, read_definition
 from anvil.image.document import DocumentError, image_document, read_image_document
+from anvil.image.make import known_wheels
 from anvil.image.packages import Apt, find_apt_sources
 from anvil.image.root_check import RootError, check_root_tar
 from anvil.image.root_tar import Selection, write_root_tar
@@ -213,6 +214,20 @@ def test_deep_or_long_documents_end(tmp_path: Path) -> None:
     for content in (b"[" * 100_000, b"[]", b"null", b"\xff", b"1" * 5000):
         with pytest.raises(DocumentError):
             read_image_document(content)
+
+
+# Wheels.
+
+
+def test_an_imported_image_brings_no_other_wheels_into_the_next_one(tmp_path: Path) -> None:
+    store = Store(root=tmp_path / "cache")
+    definition = small_definition()
+    assert known_wheels(definition, store) is None
+    image = small_image(store, tmp_path / "image")
+    assert image.definition == definition.digest
+    assert known_wheels(definition, store) is None, "the definition asks for others"
+    pins = f"hello==1.0 \\\n    --hash=sha256:{image.wheels[0].sha256}\n"
+    assert known_wheels(replace(definition, requirements=pins), store) == image.wheels
 
 
 # Mirrors.
