@@ -100,7 +100,7 @@ def add(commands: Any) -> None:  # noqa: ANN401  argparse has no public name for
         "every run. A file that is there with other contents stays, unless --force is given.\n"
         "Run it at the repository's root.",
         "anvil ci init github",
-        "anvil ci init github --project digits --project kws --executor sandbox",
+        "anvil ci init github --executor sandbox --mirror https://HOST/debian",
         'anvil ci init gitlab --install "python -m pip install -r ci/anvil.txt"',
         handler=_init,
     )
@@ -140,11 +140,29 @@ def _add_making(made: argparse.ArgumentParser, whose: str) -> None:
         help=f"{whose}where the jobs' compilers run (default: auto); docker and sandbox make "
         "the root file system first",
     )
+    made.add_argument(
+        "--mirror",
+        metavar="URL",
+        type=_mirror,
+        action="append",
+        default=[],
+        help=f"{whose}where its Debian packages come from, as of `anvil image build`; repeatable "
+        "(default: what apt of the job's machine says, which on GitHub's is not Debian)",
+    )
 
 
 def _one_line(word: str) -> str:
     if not word.strip() or not word.isprintable() or "${{" in word:
         msg = f"takes a command on one line, without ${{{{, found {word[:40]!r}"
+        raise argparse.ArgumentTypeError(msg)
+    return word
+
+
+def _mirror(word: str) -> str:
+    import re
+
+    if not re.fullmatch(r"[a-z][a-z0-9+]*:/[A-Za-z0-9._~:/@%+-]+", word):
+        msg = f"takes an address such as https://HOST/debian, found {word[:40]!r}"
         raise argparse.ArgumentTypeError(msg)
     return word
 
@@ -204,7 +222,10 @@ def _matrix(arguments: argparse.Namespace) -> Outcome:
             text = (f"{len(jobs)} jobs in {n_groups} groups, each a matrix of at most 256",)
     elif arguments.format == "gitlab":
         listed = matrix.for_gitlab(
-            jobs, install=arguments.install or matrix.INSTALL, executor=arguments.executor
+            jobs,
+            install=arguments.install or matrix.INSTALL,
+            executor=arguments.executor,
+            mirrors=arguments.mirror,
         )
     else:
         listed = json.dumps(document, indent=2) + "\n"
@@ -221,6 +242,7 @@ def _init(arguments: argparse.Namespace) -> Outcome:
         _projects(arguments),
         install=arguments.install or matrix.INSTALL,
         executor=arguments.executor,
+        mirrors=arguments.mirror,
         branch=arguments.branch,
         force=arguments.force,
     )

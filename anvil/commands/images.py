@@ -45,6 +45,11 @@ def add(commands: Any) -> None:  # noqa: ANN401  argparse has no public name for
     source.add_argument(
         "--newest", action="store_true", help="take the mirror's packages, not anvil.lock's"
     )
+    source.add_argument(
+        "--if-missing",
+        action="store_true",
+        help="make none where anvil.lock's, or without a lock one of this Anvil's, is here",
+    )
     made.add_argument(
         "--mirror",
         metavar="URL",
@@ -107,6 +112,7 @@ def _build(arguments: argparse.Namespace) -> Outcome:
             project=Path(arguments.project),
             pool=None if arguments.pool is None else Path(arguments.pool),
             is_newest=arguments.newest,
+            is_only_missing=arguments.if_missing,
             mirrors=arguments.mirror,
             cancellation=cancellation(),
             listener=listener,

@@ -12,7 +12,13 @@ from anvil.image.archive import export_image, import_image, import_pool
 from anvil.image.definition import read_definition
 from anvil.image.dockerfile import dockerfile
 from anvil.image.make import make_image
-from anvil.image.store import image_folder, installed_images, remove_image
+from anvil.image.store import (
+    find_image,
+    image_folder,
+    installed_images,
+    newest_image,
+    remove_image,
+)
 from anvil.pipeline.events import Event, Outcome
 from anvil.resources import built_in
 
@@ -39,6 +45,7 @@ def build(
     project: Path,
     pool: Path | None = None,
     is_newest: bool = False,
+    is_only_missing: bool = False,
     mirrors: Sequence[str] = (),
     cancellation: Cancellation,
     listener: Listener,
@@ -48,6 +55,8 @@ def build(
     Its packages and wheels are those of an export (`pool`), or of the image that the project's
     anvil.lock names, or, with `is_newest` or where there is neither, those that the mirror has
     now. Exit 1 where the same packages and definition give another image than the one named.
+    is_only_missing: make none where the one that the lock names or, without a lock, one of the
+    current definition is here.
     """
     store = user_store()
     tell = _teller(listener)
@@ -56,8 +65,16 @@ def build(
         pinned: Image | None = import_pool(store, pool, tell)
     else:
         pinned = None if is_newest else _locked_image(project, store)
+    definition = current_definition()
+    if is_only_missing:
+        sha256 = None if pinned is None else pinned.sha256
+        here = find_image(store, sha256) if sha256 else newest_image(store, definition.digest)
+        if here is not None:
+            return Outcome(
+                text=(f"image {here.sha256} is here",), details={"image": _as_json(here)}
+            )
     image = make_image(
-        current_definition(),
+        definition,
         store,
         pinned=pinned,
         is_offline=pool is not None,

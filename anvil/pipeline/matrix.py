@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 INSTALL = f"python -m pip install anvil-build=={__version__}"
 # What Debian and Ubuntu call the emulators; Node.js runs what is built for browsers.
 _EMULATORS = "qemu-system-arm qemu-user"
-_IMAGE_PACKAGES = "mmdebstrap bubblewrap"
+# What makes the root file system as an ordinary user, on Ubuntu, too.
+_IMAGE_PACKAGES = "mmdebstrap bubblewrap uidmap debian-archive-keyring"
+_WITH_IMAGE = frozenset({"docker", "sandbox"})
 _FORMAT = 1
 
 
@@ -80,9 +82,11 @@ def n_groups(jobs: Sequence[Job]) -> int:
     return len(github.split(jobs))
 
 
-def for_gitlab(jobs: Sequence[Job], *, install: str, executor: str) -> str:
-    """A whole child pipeline."""
-    head = _template("gitlab/jobs.yml", _values(install, executor))
+def for_gitlab(
+    jobs: Sequence[Job], *, install: str, executor: str, mirrors: Sequence[str] = ()
+) -> str:
+    """A whole child pipeline; `mirrors` are Debian's, for the root file system."""
+    head = _template("gitlab/jobs.yml", _values(install, executor, mirrors))
     return child_pipeline(jobs, head)
 
 
@@ -92,13 +96,23 @@ def as_document(jobs: Sequence[Job]) -> dict[str, object]:
 
 
 def init(
-    kind: str, projects: Sequence[Path], *, install: str, executor: str, branch: str, force: bool
+    kind: str,
+    projects: Sequence[Path],
+    *,
+    install: str,
+    executor: str,
+    mirrors: Sequence[str] = (),
+    branch: str,
+    force: bool,
 ) -> Outcome:
     """Write the files of one kind, github or gitlab, into the current folder.
 
-    Raises AnvilError: exit 2 where the projects are wrong or a file is there with other
-    contents, exit 1 where it cannot be written.
+    mirrors: of Debian, for the root file system. Raises AnvilError: exit 2 where the projects
+    are wrong, a mirror is missing or a file is there with other contents, exit 1 where it cannot
+    be written.
     """
+    if kind == "github" and executor in _WITH_IMAGE and not mirrors:
+        raise _no_mirror(executor)
     jobs = list_jobs(projects)
     # Where `.` is the only project the list stays as short as the command line was.
     folders = list(dict.fromkeys(job.project for job in jobs))
@@ -107,7 +121,8 @@ def init(
         chosen = {"--install": install} if install != INSTALL else {}
         chosen |= {"--executor": executor} if executor != "auto" else {}
         arguments += "".join(shell_words(option, [value]) for option, value in chosen.items())
-    values = {**_values(install, executor), "ARGUMENTS": arguments, "BRANCH": branch}
+        arguments += shell_words("--mirror", mirrors)
+    values = {**_values(install, executor, mirrors), "ARGUMENTS": arguments, "BRANCH": branch}
     names = {
         "github": ("anvil.yml", "anvil-group.yml", "anvil-comment.yml"),
         "gitlab": ("anvil.yml",),
@@ -125,18 +140,31 @@ def init(
     )
 
 
-def _values(install: str, executor: str) -> dict[str, str]:
+def _no_mirror(executor: str) -> AnvilError:
+    return AnvilError(
+        Diagnostic(
+            code="ci.mirror",
+            message=f"--executor {executor} makes a root file system of Debian's packages, and "
+            "the apt of GitHub's runners knows Ubuntu's mirror alone",
+            hint="name Debian's, as in a sources.list: --mirror https://HOST/debian "
+            "--mirror https://HOST/debian-security",
+        )
+    )
+
+
+def _values(install: str, executor: str, mirrors: Sequence[str]) -> dict[str, str]:
     step = script = ""
-    if executor in {"docker", "sandbox"}:
+    if executor in _WITH_IMAGE:
+        make = f"anvil image build --if-missing{shell_words('--mirror', mirrors)} --project"
         packages = f"apt-get install --yes --no-install-recommends {_IMAGE_PACKAGES}"
         step = (
             "      - name: Make the root file system, unless the cache has it\n"
             # Ubuntu lets nobody but root make the namespaces that this and the sandbox need.
             "        run: |\n"
             "          sudo sysctl --write kernel.apparmor_restrict_unprivileged_userns=0\n"
-            f"          sudo {packages}\n          anvil image build\n"
+            f'          sudo {packages}\n          {make} "$PROJECT"\n'
         )
-        script = f"    - {packages}\n    - anvil image build\n"
+        script = f'    - {packages}\n    - |\n      {make} "$ANVIL_PROJECT"\n'
     return {
         "VERSION": __version__,
         "INSTALL": install.strip(),

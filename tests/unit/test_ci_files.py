@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from anvil import cli
+from anvil.commands import make_parser
 from anvil.matrix.jobs import Listing, make_jobs
 from anvil.pipeline import matrix
 from tests.support.cli import write_project
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 GITHUB = ("anvil.yml", "anvil-group.yml", "anvil-comment.yml")
 # Quotes, colons and signs that YAML and shells take for theirs.
 _ODD = """a: b #c "d" 'e' $(f) @INSTALL@ {g}"""
+MIRROR = ("--mirror", "http://mirror.test/debian")
 SIZES = (1, 12, 256, 257, 600)
 
 
@@ -98,7 +100,7 @@ def some_jobs(n_jobs: int) -> tuple[Job, ...]:
     "words",
     [
         (),
-        ("--project", "digits", "--project", "it's kws", "--executor", "docker"),
+        ("--project", "digits", "--project", "it's kws", "--executor", "docker", *MIRROR),
         ("--project=digits", "--install", "python -m pip install -r 'ci/anvil @X@.txt'"),
     ],
 )
@@ -179,6 +181,34 @@ def test_folders_reach_the_shell_as_they_are_named(root: Path) -> None:
         line = next(line for line in script.splitlines() if "anvil matrix" in line)
         given = shlex.split(line.removeprefix("groups=$(").removesuffix(")"))
         assert given[given.index("--project") + 1] == _ODD
+
+
+def test_the_root_file_system_is_the_one_that_the_project_s_lock_names(root: Path) -> None:
+    assert init("github", "--project", "digits", "--executor", "sandbox", *MIRROR) == 0
+    found = [step["run"] for _, _, step in steps(workflows(root)) if "image" in step.get("run", "")]
+    assert len(found) == 1
+    pipeline = yaml.safe_load(
+        matrix.for_gitlab(
+            some_jobs(1), install="true", executor="docker", mirrors=("http://mirror.test/debian",)
+        )
+    )
+    found += [line for line in pipeline[".anvil"]["before_script"] if "image" in line]
+    assert len(found) == 2
+    for script, variable in zip(found, ("$PROJECT", "$ANVIL_PROJECT"), strict=True):
+        words = shlex.split(script.splitlines()[-1])
+        assert words[:3] == ["anvil", "image", "build"]
+        arguments = make_parser().parse_args(words[1:])
+        assert arguments.project == variable
+        assert arguments.mirror == ["http://mirror.test/debian"]
+        assert arguments.if_missing, "the cache may have it"
+
+
+def test_a_runner_of_github_s_needs_to_be_told_of_debian_s_mirror(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert init("github", "--project", "digits", "--executor", "sandbox") == 2
+    assert "--mirror https://HOST/debian" in capsys.readouterr().err
+    assert not (root / ".github").exists()
 
 
 # Safe.
@@ -310,6 +340,8 @@ def test_files_of_others_are_not_overwritten(
         ("github", "--install", "a\nb"),
         ("github", "--install", " "),
         ("github", "--install", "echo ${{ secrets.X }}"),
+        ("github", "--mirror", "https://m.test/debian; curl"),
+        ("github", "--mirror", "${{ secrets.X }}"),
         ("github", "--branch", "main]\n  schedule: ["),
         ("jenkins",),
     ],
