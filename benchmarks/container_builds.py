@@ -112,13 +112,14 @@ def compiler_seconds(project: Path, scratch: Path) -> float:
     folder, commands = compiler_commands(project, scratch)
     if not commands:
         sys.exit(f"{project}: found no compiler commands")
-    # The compiler caches objects by content; what it keeps of its runtime stays.
-    cache = scratch / "zig-cache"
+    # Zig knows sources by content, and these have just been built once to list the commands.
+    for source in (scratch / "project").rglob("*.c"):
+        with source.open("a") as file:
+            file.write(f"// {time.time_ns()}\n")
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     for command in commands:
-        run(command, folder, ZIG_LOCAL_CACHE_DIR=str(cache))
+        run(command, folder)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    shutil.rmtree(cache, ignore_errors=True)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
