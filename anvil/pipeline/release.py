@@ -15,7 +15,13 @@ from anvil.pipeline.events import Event, Outcome, TargetOutcome
 from anvil.pipeline.lock_file import missing
 from anvil.pipeline.project_copy import lacks_targets, source_files
 from anvil.pipeline.release_description import describe
-from anvil.pipeline.release_folder import check_replaceable, replace_folder, write_release
+from anvil.pipeline.release_folder import (
+    DIFFERENCES,
+    check_differences_folder,
+    check_replaceable,
+    replace_folder,
+    write_release,
+)
 from anvil.pipeline.twice import WORDS, build_twice
 from anvil.pipeline.verification_report import verification_report
 from anvil.pipeline.verify import NOT_CHECKED, verify
@@ -32,7 +38,6 @@ if TYPE_CHECKING:
     from anvil.release.keys import SigningKey
 
 FOLDER = "dist"
-DIFFERENCES = "differences.txt"
 _SHOWN_LINES = 40
 
 
@@ -49,7 +54,9 @@ class ReleaseRequest:
 
 def differences_folder(out: Path) -> Path:
     """Where two builds that differ are kept, beside the release that did not come about."""
-    return out.with_name(f"{out.name}-differences")
+    # `.` has no name of its own.
+    named = out if out.name not in {"", ".."} else out.resolve()
+    return named.with_name(f"{named.name}-differences")
 
 
 def release(
@@ -63,6 +70,7 @@ def release(
     if lacks_targets(workspace, request.asked):
         return Outcome()  # what is wrong with the others is said by who loaded them
     check_replaceable(request.out)
+    check_differences_folder(differences_folder(request.out))
     sources = source_files(workspace)
     lock = workspace.lock
     if lock is None:

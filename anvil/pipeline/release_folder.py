@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
     from anvil.release.files import ReleaseFile
 
+DIFFERENCES = "differences.txt"
+DIFFERENCES_FILES = ("first", "second", DIFFERENCES)  # all that is kept of two builds
+
 _AT_FDCWD = -100  # the current folder, for renameat2(2)
 _RENAME_EXCHANGE = 2
 
@@ -31,23 +34,37 @@ def check_replaceable(folder: Path) -> None:
         return
     if not folder.is_dir():
         raise _occupied(folder, "it is no folder")
-    found = {path.relative_to(folder).as_posix() for path in _files_below(folder)}
-    if not found:
-        return
     try:
         listed = read_checksums((folder / CHECKSUMS).read_bytes())
     except OSError:
         listed = None
-    if listed is None or PROVENANCE not in found:
+    if listed is None or not (folder / PROVENANCE).is_file():
+        # One file is enough to know: a home or a root would take long to look through.
+        if next(_files_below(folder), None) is None:
+            return
         raise _occupied(folder, "it is no release of Anvil")
+    found = {path.relative_to(folder).as_posix() for path in _files_below(folder)}
     others = sorted(found - {*listed, CHECKSUMS, PROVENANCE})
     if others:
         shown = ", ".join(others[:3]) + (", ..." if len(others) > 3 else "")
         raise _occupied(folder, f"it holds more than the release: {shown}")
 
 
+def check_differences_folder(folder: Path) -> None:
+    """Raise AnvilError (exit 2) where what is kept of two builds would replace anything else."""
+    if not os.path.lexists(folder):
+        return
+    if folder.is_symlink() or not folder.is_dir():
+        raise _occupied(folder, "it is no folder, and builds that differ are kept there")
+    others = sorted({entry.name for entry in os.scandir(folder)} - set(DIFFERENCES_FILES))
+    if others:
+        raise _occupied(folder, f"builds that differ are kept there, and it holds {others[0]}")
+
+
 def _files_below(folder: Path) -> Iterator[Path]:
-    for entry in os.scandir(folder):
+    with os.scandir(folder) as found:
+        entries = list(found)
+    for entry in entries:
         if entry.is_dir(follow_symlinks=False):
             yield from _files_below(Path(entry.path))
         else:

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from anvil.core.diagnostics import AnvilError, ExitCode
-from anvil.pipeline.release_folder import check_replaceable, write_release
+from anvil.pipeline.release import differences_folder
+from anvil.pipeline.release_folder import (
+    check_differences_folder,
+    check_replaceable,
+    replace_folder,
+    write_release,
+)
 from anvil.release.checksums import sha256, write_checksums
 from anvil.release.files import CHECKSUMS, PROVENANCE, ReleaseFile
 from tests.support.releasing import files_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 
 def made(content: bytes) -> dict[str, ReleaseFile]:
@@ -128,3 +134,21 @@ def test_a_folder_that_cannot_be_written_is_exit_1(tmp_path: Path) -> None:
     with pytest.raises(AnvilError) as caught:
         write_release(tmp_path / "file" / "dist", made(b""))
     assert caught.value.exit_code is ExitCode.FAILED
+
+
+def test_a_folder_of_others_is_not_taken_for_differences(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = differences_folder(tmp_path / "dist")
+    check_differences_folder(folder)
+    replace_folder(folder, {"first/rpi4/digits": b"1", "second/rpi4/digits": b"2"})
+    check_differences_folder(folder)  # of a release that was interrupted
+    (folder / "thesis.txt").write_text("x")
+    with pytest.raises(AnvilError, match=r"it holds thesis\.txt") as caught:
+        check_differences_folder(folder)
+    assert caught.value.exit_code is ExitCode.BAD_INPUT
+    (tmp_path / "link").symlink_to(tmp_path)
+    with pytest.raises(AnvilError, match="it is no folder"):
+        check_differences_folder(tmp_path / "link")
+    monkeypatch.chdir(tmp_path)
+    assert differences_folder(Path()) == tmp_path.with_name(f"{tmp_path.name}-differences")
