@@ -187,7 +187,9 @@ def test_the_key_is_nowhere(released: Path) -> None:
 
 
 def test_nothing_in_it_names_this_machine(released: Path) -> None:
-    words = [str(released.parent.parent), str(ROOT), os.uname().nodename, "executor"]
+    words = [str(released.parent.parent), str(ROOT), "executor"]
+    if len(os.uname().nodename) >= 6:  # a shorter one may be part of any word
+        words.append(os.uname().nodename)
     found = [
         (path, word)
         for path, file in files_of(released).items()
@@ -298,15 +300,20 @@ def test_an_irreproducible_project_is_refused_with_what_differs(key: Path, tmp_p
 def test_a_target_that_cannot_be_checked_is_released_on_request_alone(
     key: Path, tmp_path: Path
 ) -> None:
-    project = write_locked(tmp_path / "project", _BROWSER)
-    ended = release(project, key, PATH=str(tmp_path))
+    project = tmp_path / "project"
+    board = project / "targets" / "boards" / "lonely.yaml"
+    board.parent.mkdir(parents=True)
+    emulator = "{kind: qemu-user, program: qemu-nowhere, cpu: cortex-a72}"
+    board.write_text(f"extends: boards/rpi4\nemulator: {emulator}\n")
+    write_locked(project, "{lonely: {}}")
+    ended = release(project, key)
     assert ended.returncode == 1
-    assert "not checked here: browser" in ended.stderr
+    assert "not checked here: lonely" in ended.stderr
     assert "--allow-unchecked" in ended.stderr
     assert not (project / "dist").exists()
-    ended = release(project, key, "--allow-unchecked", PATH=str(tmp_path))
+    ended = release(project, key, "--allow-unchecked")
     assert ended.returncode == 0, ended.stderr
-    report = json.loads((project / "dist" / "browser" / "verify.json").read_bytes())
+    report = json.loads((project / "dist" / "lonely" / "verify.json").read_bytes())
     assert (report["status"], report["reasons"]) == ("not_checked", ["run.missing-tool"])
 
 
