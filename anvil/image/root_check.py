@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-_MODES = {0o644, 0o755, 0o777}
+# By type; what `write_root_tar` gives.
+_LINK_MODES, _FOLDER_MODES, _FILE_MODES = {0o777}, {0o755}, {0o644, 0o755}
 
 
 class RootError(ValueError):
@@ -56,5 +57,6 @@ def _check_entry(entry: tarfile.TarInfo, kinds: dict[str, bytes]) -> None:
             )
     elif not (entry.isreg() or entry.isdir()):
         raise RootError(f"holds {name!r}, which is neither a file nor a folder nor a link")
-    if entry.uid or entry.gid or entry.mode not in _MODES:
+    modes = _LINK_MODES if entry.issym() else _FOLDER_MODES if entry.isdir() else _FILE_MODES
+    if entry.uid or entry.gid or entry.mode not in modes:
         raise RootError(f"holds {name!r} with an owner or a mode of its own")

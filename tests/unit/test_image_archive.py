@@ -259,6 +259,24 @@ def test_removing_an_image_leaves_what_others_need(
     assert list(pool_of(store).folder.iterdir()) == []
 
 
+def test_a_root_is_unpacked_by_a_python_that_knows_no_filters(
+    store: Store, image: Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Debian 12's own, 3.11.2: they came with 3.11.4."""
+    extractall = tarfile.TarFile.extractall
+
+    def without_filters(self: tarfile.TarFile, path: str) -> None:
+        extractall(self, path)
+
+    monkeypatch.setattr(tarfile.TarFile, "extractall", without_filters)
+    for name in ("data_filter", "tar_filter", "fully_trusted_filter"):
+        monkeypatch.delattr(tarfile, name, raising=False)
+    root = unpacked(store, image)
+    assert (root / "usr" / "hello").read_bytes() == b"hello\n"
+    assert (root / "usr" / "link").readlink() == Path("hello")
+    assert (root / "usr").stat().st_mode & 0o777 == 0o755
+
+
 def test_a_damaged_tar_is_not_unpacked(store: Store, image: Image) -> None:
     tar = image_folder(store, image) / "root.tar"
     content = bytearray(tar.read_bytes())

@@ -163,6 +163,8 @@ def test_a_root_is_written_in_one_way(tmp_path: Path) -> None:
         ([("./a", FILE, b"", 0o644)], "'./a' out of order or written otherwise"),
         ([("a", tarfile.CHRTYPE, b"", 0o644)], "'a', which is neither"),
         ([("a", FILE, b"", 0o4755)], "'a' with an owner or a mode of its own"),
+        ([("a", FILE, b"", 0o777)], "'a' with an owner or a mode of its own"),
+        ([("a", FOLDER, b"", 0o644)], "'a' with an owner or a mode of its own"),
     ],
 )
 def test_a_root_that_leads_out_is_refused(tmp_path: Path, entries: list[Entry], words: str) -> None:
