@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 # all a key.
 _PASSED_ON = (
     "PATH",
-    "PYTHONPATH",
     "SYSTEMROOT",
     "LD_LIBRARY_PATH",
     "DOCKER_HOST",

@@ -137,7 +137,7 @@ def _build_second(workspace: Workspace, folder: Path, two: TwoBuilds, n_jobs: in
         "anvil.second_build",
         folder=folder,
         environment={
-            "PYTHONPATH": package_parent(),
+            "PYTHONPATH": search_path(),
             CACHE_VARIABLE: str(store.root),
             "HOME": str(folder / "home"),
             "TMPDIR": str(folder / "tmp"),
@@ -167,6 +167,12 @@ def _build_second(workspace: Workspace, folder: Path, two: TwoBuilds, n_jobs: in
     if exit_code is not ExitCode.DONE:
         errors = [one for one in diagnostics if one.severity is Severity.ERROR]
         raise _second_failed("; ".join(one.message for one in errors), exit_code)
+
+
+def search_path() -> str:
+    """This very Anvil, and where the caller told Python to look, whichever folder it starts in."""
+    told = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    return os.pathsep.join([package_parent(), *(os.path.abspath(one) for one in told if one)])  # noqa: PTH100
 
 
 def _second_failed(why: str, exit_code: ExitCode) -> AnvilError:
