@@ -32,7 +32,7 @@ from anvil.image.store import find_image, pool_of, tar_path, unpacked
 from anvil.pipeline.images import current_definition
 from anvil.process import Cancellation
 from tests.support.cli import anvil, command
-from tests.support.programs import ROOT, require_program
+from tests.support.programs import MISSING, ROOT, require_program
 
 
 def few_packages() -> Definition:
@@ -84,7 +84,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, Image]:
         return store, make(store)
     except AnvilError as error:
         if {d.code for d in error.diagnostics} & {"image.mirror", "image.no-mirror"}:
-            pytest.skip("no mirror of Debian is in reach")
+            pytest.skip(f"{MISSING}a mirror of Debian in reach")
         raise
 
 
@@ -258,7 +258,7 @@ def test_an_ordinary_user_gets_the_same_bits(
     require_program("newuidmap")
     found = user_with_ids()
     if found is None:
-        pytest.skip("no user has a range of user ids in /etc/subuid and may start this Python")
+        pytest.skip(f"{MISSING}a user with a range in /etc/subuid who may start this Python")
     account, python = found
     store, image = made
     with tempfile.TemporaryDirectory() as folder:
