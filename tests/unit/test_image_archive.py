@@ -289,6 +289,31 @@ def test_a_damaged_tar_is_not_unpacked(store: Store, image: Image) -> None:
     assert not (image_folder(store, image) / "root").exists()
 
 
+@pytest.mark.parametrize(
+    ("name", "kind_and_target"),
+    [
+        ("../out", (tarfile.REGTYPE, "")),
+        ("/tmp/out", (tarfile.REGTYPE, "")),  # noqa: S108  it is refused
+        ("usr/out", (tarfile.LNKTYPE, "../../image.json")),
+    ],
+)
+def test_a_root_of_the_right_digest_that_is_not_anvils_is_not_unpacked(
+    store: Store, image: Image, tmp_path: Path, name: str, kind_and_target: tuple[bytes, str]
+) -> None:
+    tar = tmp_path / "root.tar"
+    with tarfile.open(tar, "w") as archive:
+        entry = tarfile.TarInfo(name)
+        entry.type, entry.linkname = kind_and_target
+        archive.addfile(entry)
+    content = tar.read_bytes()
+    other = replace(image, sha256=sha256(content).hexdigest(), size_bytes=len(content))
+    keep_image(store, other, tar)
+    with pytest.raises(AnvilError, match=r"root\.tar holds '.*', ") as caught:
+        unpacked(store, other)
+    assert caught.value.exit_code == 1
+    assert [path.name for path in image_folder(store, other).iterdir() if path.is_dir()] == []
+
+
 def test_a_damaged_pool_or_root_is_not_exported(store: Store, image: Image, tmp_path: Path) -> None:
     tar = image_folder(store, image) / "root.tar"
     content = tar.read_bytes()
