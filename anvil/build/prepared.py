@@ -3,11 +3,12 @@
 Zig builds its runtime library at a first link, half a minute of work that a fresh container
 would repeat. An action's `warm_up` says which commands make it do so; they run once for each
 root file system, in the same isolation, as an action of their own. Every later run gets a copy,
-so that no build writes what another one reads.
+so that no build writes what another one reads. What lies there is hashed before it is believed.
 """
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
@@ -22,6 +23,7 @@ from typing import TYPE_CHECKING
 from anvil.build.exchange import make_folders
 from anvil.cache.store import TEMPORARY, VanishedError
 from anvil.core.action import Action
+from anvil.core.digest import key_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
     from anvil.core.action import Tree
 
 _ARCHIVE = "cache.tar"
+# In a preparation's folder, which appears whole or not at all.
+_CACHE, _DIGEST = "cache", "digest"
 _TIMEOUT_S = 900
 _WORKER = Path(__file__).with_name("prepare_worker.py")
 # With both of the entry points that the projects have.
@@ -45,6 +49,7 @@ class Prepared:
         self._store = store
         self._guard = threading.Lock()
         self._locks: dict[str, threading.Lock] = defaultdict(threading.Lock)
+        self._checked: set[Path] = set()
 
     def folder_for(self, action: Action, run: Callable[[Action], Tree]) -> Path | None:
         """The folder with what `action` finds in its tool cache, made by `run` where it is not.
@@ -58,12 +63,14 @@ class Prepared:
         with self._guard:
             lock = self._locks[preparation.key]
         with lock:
-            if not folder.is_dir():
+            if folder not in self._checked and not _is_whole(folder):
+                shutil.rmtree(folder, ignore_errors=True)
                 files = self._store.get_tree(run(preparation))
                 if files is None:
                     raise VanishedError
                 _unpack(files[_ARCHIVE], folder, self._store)
-        return folder
+            self._checked.add(folder)
+        return folder / _CACHE
 
     def _preparation(self, action: Action) -> Action:
         files = {"main.py": _WORKER.read_bytes(), "start.c": _SOURCE}
@@ -86,9 +93,12 @@ def _unpack(archive: bytes, folder: Path, store: Store) -> None:
         folder.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=TEMPORARY))
         try:
+            cache = temporary / _CACHE
+            cache.mkdir()
             with tarfile.open(fileobj=io.BytesIO(archive)) as members:
                 for member in members:
-                    _unpack_file(members, member, temporary)
+                    _unpack_file(members, member, cache)
+            (temporary / _DIGEST).write_text(_digest_below(cache), encoding="ascii")
             # Whoever a container runs as has to read it, whatever the caller's umask.
             for path in (temporary, *temporary.rglob("*")):
                 path.chmod(0o755 if path.is_dir() else 0o644)
@@ -98,6 +108,25 @@ def _unpack(archive: bytes, folder: Path, store: Store) -> None:
             # Another process may have been faster.
             if not folder.is_dir():
                 raise
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether it is there, and holds what was unpacked."""
+    try:
+        expected = (folder / _DIGEST).read_text(encoding="utf-8", errors="replace")
+        return _digest_below(folder / _CACHE) == expected
+    except OSError:
+        return False
+
+
+def _digest_below(folder: Path) -> str:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return key_of(
+        [
+            [path.relative_to(folder).as_posix(), hashlib.sha256(path.read_bytes()).hexdigest()]
+            for path in files
+        ]
+    )
 
 
 def _unpack_file(archive: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> None:
