@@ -14,8 +14,8 @@ _WAYS = {
     "data": "restore the data",
     "models": "restore the model and quantized/",
     "targets": "restore anvil.yaml and targets/",
-    "image": "`anvil image build` makes the root file system that the lock names, and "
-    "`anvil image import FILE` brings it",
+    # What is compared is what a root is made from, and another Anvil's cannot be made here.
+    "image": "use the Anvil that wrote the lock",
 }
 
 

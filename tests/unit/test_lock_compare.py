@@ -36,6 +36,14 @@ def test_a_difference_has_its_place_both_values_and_a_way_out() -> None:
     }
 
 
+def test_another_definition_of_the_root_does_not_send_people_to_build_it() -> None:
+    # `anvil image build` would make one of this Anvil's definition.
+    (one,) = differences(lock(), changed("image/definition", sha(91)))
+    assert advice(one) == (
+        "use the Anvil that wrote the lock; or `anvil lock --update image` takes over what is found"
+    )
+
+
 def test_one_cause_is_said_once() -> None:
     values = changed("toolchains/zig/cores/cortex-m4f", sha(90)).sections
     values["toolchains"]["zig"]["packages"]["ziglang"] |= {"version": "0.18.0", "sha256": []}
