@@ -17,8 +17,10 @@ from anvil.release.files import (
     LOCK,
     MANIFEST,
     PLAN,
+    PROVENANCE,
     SBOM,
     SIGNED_SUFFIX,
+    SOURCE,
     VERIFICATION,
     shown,
 )
@@ -58,11 +60,12 @@ def document_mistakes(
     if found != sorted(provenance.targets):
         mistakes.append(
             _mistake(
-                MANIFEST,
+                PROVENANCE,
                 f"the provenance tells of {_listed(provenance.targets)}, and there are folders "
                 f"of {_listed(found)}",
             )
         )
+    mistakes += _guarded(PROVENANCE, lambda: _origin_mistakes(provenance))
     for target in found:
         path = f"{target}/{MANIFEST}"
         mistakes += _guarded(path, partial(_manifest_mistakes, provenance, files, target))
@@ -95,6 +98,25 @@ def _sbom_mistakes(provenance: Provenance, content: bytes) -> list[Diagnostic]:
     ]
 
 
+def _origin_mistakes(provenance: Provenance) -> list[Diagnostic]:
+    """Where the list of files and the list of what they were made from differ."""
+    signed = {path: one.sha256 for path, one in provenance.subjects.items()}
+    told = dict(provenance.source)
+    expected = {path: digest for path, digest in signed.items() if path.startswith(f"{SOURCE}/")}
+    for row in provenance.dependencies:
+        kind, _, target = row["name"].partition("/")
+        if kind == "candidate":
+            told[f"{target}/{CANDIDATE}"] = row["digest"]["sha256"]
+    for target in provenance.targets:
+        path = f"{target}/{CANDIDATE}"
+        expected[path] = signed.get(path, "")
+    return [
+        _mistake(PROVENANCE, f"{PROVENANCE} says two things of {path}")
+        for path in sorted(told.keys() | expected.keys())
+        if told.get(path) != expected.get(path)
+    ]
+
+
 def _manifest_mistakes(
     provenance: Provenance, files: Mapping[str, bytes], target: str
 ) -> list[Diagnostic]:
@@ -103,6 +125,11 @@ def _manifest_mistakes(
     mistakes = []
     if manifest["target"] != target:
         mistakes.append(_mistake(file, f"{file} is of {str(manifest['target'])[:80]!r}"))
+    maker = (provenance.name, f"Anvil {provenance.anvil_version}")
+    if (manifest["name"], manifest["generator"]) != maker:
+        mistakes.append(_mistake(file, f"{file} is not of {maker[0]}, built by {maker[1]}"))
+    if provenance.plans.get(target) != manifest["plan_digest"]:
+        mistakes.append(_mistake(file, f"{file} is of another plan than {PROVENANCE} says"))
     plan = read_json(files[f"{target}/{PLAN}"])
     if plan["digest"] != manifest["plan_digest"]:
         mistakes.append(_mistake(file, f"{file} is of another plan than {target}/{PLAN}"))

@@ -53,6 +53,9 @@ class Provenance:
     targets: tuple[str, ...]
     anvil_version: str
     lock_sha256: str
+    kernels_digest: str  # of the kernel library, built-in and the project's own
+    plans: Mapping[str, str]  # by target, the digest of the plan's decisions
+    source: Mapping[str, str]  # by path, the SHA-256 of what is below source/
     dependencies: tuple[Mapping[str, Any], ...]  # resource descriptors
 
 
@@ -213,8 +216,10 @@ def _provenance(predicate: Mapping[str, Any], subjects: Mapping[str, Subject]) -
         external.get("version", ""),
         predicate["runDetails"]["builder"]["version"]["anvil"],
         internal["lock"],
+        internal["kernels"],
         *external["targets"],
     )
+    plans, source = dict(internal["plans"]), dict(external["source"])
     if not all(isinstance(text, str) and text.isprintable() for text in texts):
         raise TypeError
     return Provenance(
@@ -224,6 +229,9 @@ def _provenance(predicate: Mapping[str, Any], subjects: Mapping[str, Subject]) -
         targets=tuple(external["targets"]),
         anvil_version=texts[2],
         lock_sha256=texts[3],
+        kernels_digest=texts[4],
+        plans=plans,
+        source=source,
         dependencies=tuple(definition.get("resolvedDependencies", ())),
     )
 

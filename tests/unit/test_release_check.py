@@ -260,7 +260,17 @@ def put(value: object, *keys: str | int) -> Callable[[Any], None]:
     return change
 
 
+def of_dependency(name: str, change: Callable[[Any], None]) -> Callable[[Any], None]:
+    def changed(document: Any) -> None:  # noqa: ANN401  any JSON value
+        rows = document["predicate"]["buildDefinition"]["resolvedDependencies"]
+        change(next(row for row in rows if row["name"] == name))
+
+    return changed
+
+
 DEFINITION = ("predicate", "buildDefinition")
+INTERNAL = (*DEFINITION, "internalParameters")
+EXTERNAL = (*DEFINITION, "externalParameters")
 
 
 @pytest.mark.parametrize(
@@ -284,13 +294,31 @@ DEFINITION = ("predicate", "buildDefinition")
         (put("rpi4", *DEFINITION, "externalParameters", "targets"), "release.contradiction"),
         (put(["rpi4"], *DEFINITION, "externalParameters", "targets"), "release.contradiction"),
         (put("0" * 64, *DEFINITION, "internalParameters", "lock"), "release.contradiction"),
+        (put("1" * 64, *INTERNAL, "plans", "rpi4"), "release.contradiction"),
+        (drop(*INTERNAL, "plans", "rpi4"), "release.contradiction"),
+        (drop(*INTERNAL, "plans"), "release.statement"),
+        (drop(*INTERNAL, "kernels"), "release.statement"),
+        (put("1" * 64, *EXTERNAL, "source", "source/anvil.yaml"), "release.contradiction"),
+        (put("1" * 64, *EXTERNAL, "source", "source/other"), "release.contradiction"),
+        (put({}, *EXTERNAL, "source"), "release.contradiction"),
+        (put("other", *EXTERNAL, "name"), "release.contradiction"),
+        (
+            put({"anvil": "9.9"}, "predicate", "runDetails", "builder", "version"),
+            "release.contradiction",
+        ),
+        (
+            of_dependency("candidate/rpi4", put("1" * 64, "digest", "sha256")),
+            "release.contradiction",
+        ),
+        (of_dependency("candidate/rpi4", put("candidate/rpi5", "name")), "release.contradiction"),
+        (of_dependency("candidate/rpi4", drop("digest")), "release.contradiction"),
         (put({"sha256": "0" * 63}, "subject", 0, "digest"), "release.path"),
         (put({"sha256": "A" * 64}, "subject", 0, "digest"), "release.path"),
         (put({"md5": "0" * 32}, "subject", 0, "digest"), "release.path"),
         (drop("subject", 0, "digest"), "release.statement"),
         (drop("subject", 0), "release.extra"),
     ],
-    ids=range(23),
+    ids=range(35),
 )
 def test_a_signed_statement_of_another_kind_is_refused(
     change: Callable[[Any], None], code: str
