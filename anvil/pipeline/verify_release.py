@@ -65,8 +65,7 @@ def verify_release(folder: Path, key_file: Path, listener: Listener) -> Outcome:
     Raises AnvilError: exit code 2 where the key is none or the folder is no release, 1 where
     the provenance is not what the key's owner signed.
     """
-    checked = check_folder(folder, key_file, listener)
-    return outcome_of(checked)
+    return outcome_of(check_folder(folder, read_key(key_file), listener))
 
 
 def verify_and_rebuild(
@@ -80,7 +79,9 @@ def verify_and_rebuild(
     from anvil.cache.location import user_store
     from anvil.pipeline.rebuild import rebuild
 
-    checked = check_folder(folder, key_file, listener)
+    # Read once: it may come through a pipe, and both parts are to use the same.
+    key = read_key(key_file)
+    checked = check_folder(folder, key, listener)
     outcome = outcome_of(checked)
     listener(Event(target="", step=""))
     if checked.mistakes:
@@ -88,7 +89,7 @@ def verify_and_rebuild(
     rebuilt = rebuild(
         checked.files,
         checked.provenance.targets,
-        read_key(key_file),
+        key,
         listener,
         store=user_store(),
         executor=executor,
@@ -97,12 +98,11 @@ def verify_and_rebuild(
     return replace(outcome, targets=rebuilt.targets)
 
 
-def check_folder(folder: Path, key_file: Path, listener: Listener) -> CheckedRelease:
+def check_folder(folder: Path, key: PublicKey, listener: Listener) -> CheckedRelease:
     """The files of a release folder with everything that is wrong with them.
 
     Raises AnvilError as `verify_release` does.
     """
-    key = read_key(key_file)
     listener(Event(target="", step="check the provenance"))
     root = _open_root(folder)
     try:

@@ -205,7 +205,12 @@ def test_anyone_rebuilds_it_without_the_model_and_with_an_empty_cache(
 ) -> None:
     copy = shutil.copytree(released, tmp_path / "downloaded")
     public = key.with_name("key.pub.pem")
-    words = ("verify-release", copy, "--key", public, "--rebuild", "--executor", "host")
+    # A key through a pipe, as a shell gives it, can be read once.
+    pipe = tmp_path / "key"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_bytes, args=(public.read_bytes(),), daemon=True)
+    writer.start()
+    words = ("verify-release", copy, "--key", pipe, "--rebuild", "--executor", "host")
     ended = anvil(*words, "--json", cwd=tmp_path, ANVIL_CACHE_DIR=str(tmp_path / "cache"))
     assert ended.returncode == 0, ended.stdout
     assert ended.statuses() == {"browser": "rebuilt"}

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from anvil.core.diagnostics import AnvilError
-from anvil.pipeline.verify_release import CheckedRelease, check_folder
+from anvil.pipeline.verify_release import CheckedRelease, check_folder, read_key
 from anvil.release.assemble import assemble
 from anvil.release.check import check_release
 from anvil.release.files import CHECKSUMS, PROVENANCE, SBOM, ReleaseFile
@@ -67,7 +67,7 @@ def key(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def check(folder: Path, key: Path) -> CheckedRelease:
-    return check_folder(folder, key, lambda _: None)
+    return check_folder(folder, read_key(key), lambda _: None)
 
 
 def codes(folder: Path, key: Path) -> list[tuple[str, str | None]]:
