@@ -129,7 +129,9 @@ class DockerExecutor:
             mounts.append(Mount(PREPARED, str(job.prepared), type="bind", read_only=True))
         return client.create_container_config(
             image,
-            ["/bin/sh", "-c", job.script],
+            ["-c", job.script],
+            # Whatever the engine's image of these layers would start.
+            entrypoint=["/bin/sh"],
             hostname=HOST_NAME,
             user=f"{job.user}:{job.user}",
             environment={"PATH": PATH},

@@ -367,6 +367,13 @@ def _folder_entries(source: Path) -> Iterator[tuple[str, int, IO[bytes]]]:
     for name in names:
         path = source / name
         try:
+            if path.exists() and not path.is_file():
+                raise wrong(
+                    "entry",
+                    f"{path} is no file",
+                    file=str(source),
+                    hint="take it away: a pool holds files that `anvil image export` wrote",
+                )
             with path.open("rb") as opened:
                 yield name, path.stat().st_size, opened
         except OSError as error:

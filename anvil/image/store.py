@@ -13,7 +13,7 @@ import tarfile
 import tempfile
 import time
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from anvil.image.document import DocumentError, image_document, read_image_document
@@ -55,12 +55,15 @@ def tar_path(store: Store, image: Image) -> Path:
 def installed_images(store: Store) -> tuple[Image, ...]:
     """The images of this machine, the one that was built or imported last first."""
     found: list[tuple[float, Image]] = []
+    folders: list[Path] = []
     with suppress(FileNotFoundError, NotADirectoryError):
-        for entry in os.scandir(images_root(store)):
-            image = _installed(Path(entry.path))
+        folders += images_root(store).iterdir()
+    for folder in folders:
+        # Another process may remove an image meanwhile.
+        with suppress(FileNotFoundError):
+            image = _installed(folder)
             if image is not None:
-                age = (Path(entry.path) / _DOCUMENT).stat().st_mtime
-                found.append((age, image))
+                found.append(((folder / _DOCUMENT).stat().st_mtime, image))
     found.sort(key=lambda one: (-one[0], one[1].sha256))
     return tuple(image for _, image in found)
 
@@ -91,7 +94,8 @@ def keep_image(store: Store, image: Image, tar: Path) -> Path:
     with explained(str(images_root(store))):
         images_root(store).mkdir(parents=True, exist_ok=True)
         _sweep(images_root(store))
-        if _installed(folder) is not None:
+        # A damaged tar is replaced by the sound one.
+        if _installed(folder) is not None and sha256_of(folder / _TAR) == image.sha256:
             # The newest is the one to take: this is newer than all others now.
             os.utime(folder / _DOCUMENT)
             tar.unlink()
@@ -164,6 +168,45 @@ def _check(tar: Path, image: Image) -> None:
             f"the root file system {tar} {error}",
             f"anvil image remove {image.sha256[:12]}, and do not use where it came from again",
         ) from error
+
+
+def damaged_parts(store: Store) -> tuple[str, ...]:
+    """Hash every root file system, and compare what is unpacked with it.
+
+    The paths of what is damaged. An unpacked root that differs is removed, and unpacked again when
+    a sandbox asks for it.
+    """
+    found = []
+    for image in installed_images(store):
+        tar, root = tar_path(store, image), image_folder(store, image) / _ROOT
+        if sha256_of(tar) != image.sha256:
+            found.append(str(tar))
+        elif root.is_dir() and not _is_unpacked_from(tar, root):
+            found.append(str(root))
+            doomed = root.with_name(f"{UNFINISHED}{root.name}")
+            root.rename(doomed)
+            shutil.rmtree(doomed, ignore_errors=True)
+    return tuple(found)
+
+
+def _is_unpacked_from(tar: Path, root: Path) -> bool:
+    with tarfile.open(tar) as archive:
+        members = {str(PurePosixPath(member.name)): member for member in archive}
+        paths = {path.relative_to(root).as_posix() for path in root.rglob("*")}
+        if paths != set(members) - {"."}:
+            return False
+        return all(_is_as(archive, members[path], root / path) for path in sorted(paths))
+
+
+def _is_as(archive: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> bool:
+    if member.issym():
+        return path.is_symlink() and str(path.readlink()) == member.linkname
+    if path.is_symlink():
+        return False
+    if member.isdir():
+        return path.is_dir()
+    source = archive.extractfile(member)
+    return source is not None and path.is_file() and path.read_bytes() == source.read()
 
 
 def remove_image(store: Store, image: Image) -> None:

@@ -34,21 +34,47 @@ def statistics() -> Outcome:
 
 def verify_blobs() -> Outcome:
     """Hash everything; damaged blobs are removed and reported, and the exit code is 1."""
-    n_blobs, damaged = collect.verify(user_store())
+    from anvil.image.store import damaged_parts, installed_images
+
+    store = user_store()
+    n_blobs, damaged = collect.verify(store)
+    n_images, roots = len(installed_images(store)), damaged_parts(store)
     return Outcome(
-        text=(f"{n_blobs:,} blobs, {len(damaged)} damaged",),
-        diagnostics=tuple(
-            Diagnostic(
-                code="cache.damaged",
-                severity=Severity.WARNING,
-                message=f"blob {name} was damaged and is removed",
-                hint="it is made again when a build needs it; check the disk if this repeats",
-            )
-            for name in damaged
+        text=(
+            f"{n_blobs:,} blobs, {len(damaged)} damaged",
+            f"{n_images:,} root file systems, {len(roots)} damaged",
         ),
-        exit_codes=(ExitCode.FAILED,) if damaged else (),
-        details={"cache": {"blobs": n_blobs, "damaged": list(damaged)}},
+        diagnostics=(
+            *(
+                _damage(
+                    f"blob {name} was damaged and is removed",
+                    "it is made again when a build needs it; check the disk if this repeats",
+                )
+                for name in damaged
+            ),
+            *(
+                _damage(
+                    f"{path} is not what its image says",
+                    "a tar: `anvil image remove` it, and build or import it again; a folder was "
+                    "removed, and is unpacked again when a sandbox needs it",
+                )
+                for path in roots
+            ),
+        ),
+        exit_codes=(ExitCode.FAILED,) if damaged or roots else (),
+        details={
+            "cache": {
+                "blobs": n_blobs,
+                "damaged": list(damaged),
+                "images": n_images,
+                "damaged_roots": list(roots),
+            }
+        },
     )
+
+
+def _damage(message: str, hint: str) -> Diagnostic:
+    return Diagnostic(code="cache.damaged", severity=Severity.WARNING, message=message, hint=hint)
 
 
 def collect_garbage(max_size: str) -> Outcome:

@@ -17,6 +17,7 @@ from anvil.core.image import Image
 from anvil.image.archive import export_image, import_image, import_pool
 from anvil.image.parts import pool_files
 from anvil.image.store import (
+    damaged_parts,
     find_image,
     image_folder,
     images_root,
@@ -287,6 +288,39 @@ def test_a_damaged_tar_is_not_unpacked(store: Store, image: Image) -> None:
     assert caught.value.exit_code == 1
     assert "is damaged" in caught.value.diagnostics[0].message
     assert not (image_folder(store, image) / "root").exists()
+
+
+def test_a_damaged_tar_is_replaced_by_a_sound_one(
+    store: Store, image: Image, tmp_path: Path
+) -> None:
+    tar = image_folder(store, image) / "root.tar"
+    sound = tar.read_bytes()
+    tar.write_bytes(sound[:700] + bytes([sound[700] ^ 1]) + sound[701:])
+    assert damaged_parts(store) == (str(tar),)
+    (tmp_path / "again.tar").write_bytes(sound)
+    keep_image(store, image, tmp_path / "again.tar")
+    assert damaged_parts(store) == ()
+    assert tar.read_bytes() == sound
+
+
+@pytest.mark.parametrize("damage", ["changed", "added", "removed", "linked"])
+def test_a_root_that_was_changed_is_unpacked_again(store: Store, image: Image, damage: str) -> None:
+    root = unpacked(store, image)
+    assert damaged_parts(store) == ()
+    hello, link = root / "usr" / "hello", root / "usr" / "link"
+    if damage == "changed":
+        hello.write_bytes(b"hellO\n")
+    elif damage == "added":
+        (root / "usr" / "more").write_bytes(b"")
+    elif damage == "removed":
+        hello.unlink()
+    else:
+        link.unlink()
+        link.symlink_to("elsewhere")
+    assert damaged_parts(store) == (str(root),)
+    assert not root.exists()
+    assert (unpacked(store, image) / "usr" / "hello").read_bytes() == b"hello\n"
+    assert damaged_parts(store) == ()
 
 
 @pytest.mark.parametrize(
