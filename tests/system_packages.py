@@ -25,6 +25,8 @@ PACKAGES = {
     "bwrap": "bubblewrap",
     "mmdebstrap": "mmdebstrap",
     "newuidmap": "uidmap",
+    "gpg": "gpg",
+    "gpg-agent": "gpg-agent",
 }
 # Library -> Debian package: diffoscope's, and the clock that a release varies.
 LIBRARIES = {

@@ -34,8 +34,10 @@ def connect() -> Any:  # noqa: ANN401  docker.APIClient, imported only here
 
     with explained():
         client = docker.APIClient(base_url=address, version=_spoken(_NEEDED_API))
-        found = str(client.version(api_version=False).get("ApiVersion", ""))
-        client.close()
+        try:
+            found = str(client.version(api_version=False).get("ApiVersion", ""))
+        finally:
+            client.close()
         if _parsed(found) < _NEEDED_API:
             raise unusable(
                 f"the Docker engine at {address} speaks version {found or 'unknown'} of its "
@@ -48,8 +50,16 @@ def connect() -> Any:  # noqa: ANN401  docker.APIClient, imported only here
 
 
 def probe() -> None:
-    """Raise AnvilError where nobody listens; a client leaves its socket open then."""
-    _check_socket(_address())
+    """Raise OSError where no engine answers; a client leaves its socket open then.
+
+    That somebody listens is not enough: an engine that was killed does, for a moment.
+    """
+    with socket.socket(socket.AF_UNIX) as asked:
+        asked.settimeout(_CONNECT_TIMEOUT_S)
+        asked.connect(_address().removeprefix("unix://"))
+        asked.sendall(b"GET /_ping HTTP/1.0\r\nHost: docker\r\n\r\n")
+        if not asked.recv(1):
+            raise ConnectionResetError
 
 
 def _address() -> str:

@@ -192,7 +192,8 @@ def _unpacked_export(
         root.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(dir=root, prefix=UNFINISHED))
     try:
-        (folder / "pool").mkdir()
+        with explained(str(root)):
+            (folder / "pool").mkdir()
         tell(f"checking {source}")
         yield _take(_entries(source), folder, source, is_pool_only=is_pool_only), folder
     finally:

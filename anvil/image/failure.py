@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from anvil.process import Completed
 
 _LAST_LINES = 15
-_FULL = "No space left on device"
+# The system's words, and apt's before it tries.
+_FULL = ("No space left on device", "You don't have enough free space in")
+# What mmdebstrap tells of its steps.
+_INFORMATION = "I: "
 
 
 def failed(code: str, message: str, hint: str | None = None) -> AnvilError:
@@ -41,13 +44,16 @@ def full_disk(where: str) -> AnvilError:
 
 def check(completed: Completed, what: str, *, code: str, where: str, hint: str) -> None:
     """Raise AnvilError (exit 1) with a program's last lines where it failed."""
+    log = (completed.stdout + completed.stderr).decode(errors="replace")
+    # Also of a program that went on without what it could not write.
+    if any(words in log for words in _FULL):
+        raise full_disk(where)
     if completed.returncode == 0 and not completed.timed_out:
         return
-    log = (completed.stdout + completed.stderr).decode(errors="replace")
-    if _FULL in log:
-        raise full_disk(where)
     how = "took too long" if completed.timed_out else "failed"
-    lines = [line for line in log.strip().splitlines() if line.strip()]
+    lines = [
+        line for line in log.splitlines() if line.strip() and not line.startswith(_INFORMATION)
+    ]
     shown = "\n".join(f"  {line}" for line in lines[-_LAST_LINES:])
     raise failed(code, f"{what} {how}" + (f":\n{shown}" if shown else ""), hint)
 

@@ -131,7 +131,8 @@ def _command(
         ]
     )  # fmt: skip
     return [
-        "mmdebstrap", "--quiet", f"--mode={'root' if as_root else 'unshare'}", "--variant=extract",
+        # Not quiet: it would not say why it cannot write its tar.
+        "mmdebstrap", f"--mode={'root' if as_root else 'unshare'}", "--variant=extract",
         f"--architectures={definition.architecture}", "--format=tar",
         # Nothing that runs in it needs devices, /proc or /sys, and what is not mounted
         # cannot be left behind.

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from anvil.cache.store import Store
+from anvil.core.diagnostics import AnvilError
 from tests.support.cli import anvil
-from tests.support.programs import ROOT, require_program
+from tests.support.made_images import is_out_of_reach, make
+from tests.support.programs import MISSING, ROOT, require_program
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from selenium.webdriver.chrome.webdriver import WebDriver
+
+    from anvil.core.image import Image
 
 _FLAGS = (
     "--headless",
@@ -48,9 +54,40 @@ def built_example(tmp_path_factory: pytest.TempPathFactory, cache_folder: Path) 
 
 
 @pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, Image]:
+    """A small image, and the store that it is in."""
+    require_program("mmdebstrap")
+    store = Store(root=tmp_path_factory.mktemp("image") / "cache")
+    try:
+        return store, make(store)
+    except AnvilError as error:
+        if is_out_of_reach(error):
+            pytest.skip(f"{MISSING}a mirror of Debian")
+        raise
+
+
+@pytest.fixture(scope="session")
 def built_browser(built_example: Path) -> Path:
     """Its page."""
     return built_example / "browser"
+
+
+@pytest.fixture
+def mounted(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
+    """A file system of its own, since root ignores permission bits; given by mount options."""
+    folder = tmp_path / "mounted"
+    folder.mkdir()
+    options = request.param
+    # A mount namespace would hide it from anvil; so this needs root on the machine itself.
+    made = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)],
+        capture_output=True,
+        check=False,
+    )
+    if made.returncode != 0:
+        pytest.skip("missing: the right to mount a small file system (root)")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
 
 
 @pytest.fixture(scope="module")

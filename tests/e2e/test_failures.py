@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import struct
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -142,24 +140,6 @@ def test_an_output_folder_that_is_a_file(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("")
     ended = anvil("build", "--json", "--project", project, "--out", tmp_path / "taken")
     check_refused(ended, 1, "taken", "--out")
-
-
-@pytest.fixture
-def mounted(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
-    """A file system of its own, since root ignores permission bits; given by mount options."""
-    folder = tmp_path / "mounted"
-    folder.mkdir()
-    options = request.param
-    # A mount namespace would hide it from anvil; so this needs root on the machine itself.
-    made = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)],
-        capture_output=True,
-        check=False,
-    )
-    if made.returncode != 0:
-        pytest.skip("missing: the right to mount a small file system (root)")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
 
 
 @pytest.mark.parametrize("mounted", ["size=64k", "ro,size=1m"], indirect=True)

@@ -1,14 +1,13 @@
 """Root file systems from Debian's mirror by the real tools: the same bits whoever makes them.
 
 Most of these make a root of few packages, since the whole one takes minutes; one test makes the
-whole one twice.
+whole one again.
 """
 
 from __future__ import annotations
 
 import os
 import pwd
-import shutil
 import signal
 import subprocess
 import sys
@@ -25,67 +24,24 @@ from anvil.cache.store import Store
 from anvil.core.diagnostics import AnvilError
 from anvil.core.image import Image
 from anvil.image.archive import export_image, import_image, import_pool
-from anvil.image.definition import Definition
 from anvil.image.dockerfile import dockerfile
 from anvil.image.make import make_image
 from anvil.image.store import find_image, pool_of, tar_path, unpacked
+from anvil.lock.document import lock_text
 from anvil.pipeline.images import current_definition
 from anvil.process import Cancellation
 from tests.support.cli import anvil, command
+from tests.support.locks import lock
+from tests.support.made_images import few_packages, has_work_left, make, quiet
 from tests.support.programs import MISSING, ROOT, require_program
+from tests.support.roots import require_root
 
-
-def few_packages() -> Definition:
-    """The definition with Python and a shell alone, and one wheel."""
-    whole = current_definition()
-    wheel = whole.requirements.partition("intelhex==")[2].partition("\nmarshmallow")[0]
-    return replace(
-        whole,
-        packages=("base-files", "coreutils", "dash", "python3"),
-        requirements=f"intelhex=={wheel}\n",
-        multilibs=(),
-        links=(("usr/local/bin/python3", "../../bin/python3.11"),),
-        digest="f" * 64,
-    )
-
-
-def quiet(_: str) -> None:
-    pass
-
-
-def make(
-    store: Store,
-    *,
-    pinned: Image | None = None,
-    is_offline: bool = False,
-    mirrors: tuple[str, ...] = (),
-) -> Image:
-    return make_image(
-        few_packages(),
-        store,
-        pinned=pinned,
-        is_offline=is_offline,
-        mirrors=mirrors,
-        cancellation=Cancellation(),
-        tell=quiet,
-    )
-
-
-def has_work_left(store: Store) -> list[Path]:
-    return [*(store.root / "work").glob("action-*"), *(store.root / "images").glob(".tmp-*")]
-
-
-@pytest.fixture(scope="session")
-def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, Image]:
-    """A small image, and the store that it is in."""
-    require_program("mmdebstrap")
-    store = Store(root=tmp_path_factory.mktemp("image") / "cache")
-    try:
-        return store, make(store)
-    except AnvilError as error:
-        if {d.code for d in error.diagnostics} & {"image.mirror", "image.no-mirror"}:
-            pytest.skip(f"{MISSING}a mirror of Debian in reach")
-        raise
+ELSEWHERE = {
+    "LC_ALL": "C.UTF-8",
+    "LANG": "tr_TR.UTF-8",
+    "TZ": "Pacific/Kiritimati",
+    "PYTHONHASHSEED": "7",
+}
 
 
 def test_the_root_holds_what_it_should_and_nothing_of_this_machine(
@@ -141,10 +97,8 @@ def test_another_folder_umask_locale_and_time_zone_give_the_same_bits(
     made: tuple[Store, Image], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, image = made
-    monkeypatch.setenv("LC_ALL", "C.UTF-8")
-    monkeypatch.setenv("LANG", "tr_TR.UTF-8")
-    monkeypatch.setenv("TZ", "Pacific/Kiritimati")
-    monkeypatch.setenv("PYTHONHASHSEED", "7")
+    for name, value in ELSEWHERE.items():
+        monkeypatch.setenv(name, value)
     before = os.umask(0o077)
     try:
         other = make(Store(root=tmp_path / "a longer path" / "cache"))
@@ -284,7 +238,7 @@ from anvil.cache.store import Store
 from anvil.image.archive import import_pool
 from anvil.image.make import make_image
 from anvil.process import Cancellation
-from tests.e2e.test_image import few_packages, quiet
+from tests.support.made_images import few_packages, quiet
 store = Store(root=Path(sys.argv[1]))
 pinned = import_pool(store, Path(sys.argv[2]), quiet)
 image = make_image(
@@ -295,12 +249,16 @@ print(image.sha256)
 """
 
 
-def test_ctrl_c_leaves_nothing_half_made(tmp_path: Path, made: tuple[Store, Image]) -> None:
+def test_ctrl_c_leaves_nothing_half_made(tmp_path: Path) -> None:
     """A real interrupt to a real command, while packages are being unpacked."""
-    assert made
+    root = require_root()
     cache = tmp_path / "cache"
+    # All of a lock's packages and wheels are in the pool: nothing is downloaded.
+    (cache / "images").mkdir(parents=True)
+    (cache / "images" / "pool").symlink_to(root.tar.parents[1] / "pool")
+    (tmp_path / "anvil.lock").write_bytes(lock_text(lock(root.image)))
     with subprocess.Popen(
-        command("image", "build", "--newest", "--json"),
+        command("image", "build", "--project", tmp_path, "--json"),
         env={**os.environ, "PYTHONPATH": str(ROOT), "ANVIL_CACHE_DIR": str(cache)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -347,26 +305,33 @@ def test_the_commands_move_an_image(made: tuple[Store, Image], tmp_path: Path) -
     assert anvil("image", "import", tmp_path, ANVIL_CACHE_DIR=there).returncode == 2
 
 
-def test_the_whole_root_is_the_same_twice(made: tuple[Store, Image], tmp_path: Path) -> None:
-    """Once with packages from the mirror, once from an export's pool; its compilers run."""
-    assert made
-    definition = current_definition()
-    first = Store(root=tmp_path / "first")
-    image = make_image(definition, first, cancellation=Cancellation(), tell=quiet)
+def test_the_whole_root_is_the_same_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one that all tests share, and one that an export's pool makes without a network."""
+    root = require_root()
+    image, definition = root.image, current_definition()
     export = tmp_path / "export.tar"
+    first = Store(root=root.tar.parents[2])
     export_image(first, image, dockerfile(image, definition), export)
-    shutil.rmtree(first.root)
-    second = Store(root=tmp_path / "second")
-    pinned = import_pool(second, export, quiet)
-    again = make_image(
-        definition, second, pinned=pinned, is_offline=True, cancellation=Cancellation(), tell=quiet
-    )
-    assert again == image
-    third = Store(root=tmp_path / "third")
-    assert import_image(third, export, quiet) == image
+    second = Store(root=tmp_path / "another folder" / "cache")
+    assert import_image(second, export, quiet) == image
     export.unlink()
+    for name, value in ELSEWHERE.items():
+        monkeypatch.setenv(name, value)
+    before = os.umask(0o077)
+    try:
+        again = make_image(
+            definition,
+            second,
+            pinned=image,
+            is_offline=True,
+            cancellation=Cancellation(),
+            tell=quiet,
+        )
+    finally:
+        os.umask(before)
+    assert again == image
     kept = {line for one in definition.multilibs for line in one.keep}
-    with tarfile.open(tar_path(third, image)) as tar:
+    with tarfile.open(root.tar) as tar:
         libraries = {entry.name for entry in tar if entry.name.endswith("/libgcc.a")}
     assert {
         name.removeprefix("usr/lib/gcc/arm-none-eabi/12.2.1/").removesuffix("/libgcc.a")

@@ -20,6 +20,7 @@ from anvil.image.store import newest_image
 from anvil.pipeline.images import current_definition
 from anvil.pipeline.root import root_of
 from anvil.process import Cancellation
+from tests.support.made_images import is_out_of_reach, quiet
 from tests.support.programs import MISSING, ROOT
 from tests.system_packages import PACKAGES, find
 
@@ -43,14 +44,14 @@ _STORE = _users_store()
 def require_root() -> Root:
     """The root of the current definition, or a skip that is counted."""
     root = _root()
-    if root is None:
-        package = PACKAGES["mmdebstrap"]
-        pytest.skip(f"{MISSING}a root file system, or mmdebstrap to make it (package {package})")
+    if isinstance(root, str):
+        pytest.skip(f"{MISSING}a root file system ({root})")
     return root
 
 
 @functools.cache
-def _root() -> Root | None:
+def _root() -> Root | str:
+    # Without one, why there is none.
     definition = current_definition()
     lasting = Store(root=_LASTING)
     for store in (_STORE, lasting):
@@ -58,13 +59,16 @@ def _root() -> Root | None:
         if store is not None and image is not None:
             return root_of(store, image)
     if find("mmdebstrap") is None:
-        return None
+        return f"and mmdebstrap to make it, package {PACKAGES['mmdebstrap']}"
     _LASTING.mkdir(parents=True, exist_ok=True)
     # Two runs of the tests make it once.
     with FileLock(_LASTING / "lock"):
         image = newest_image(lasting, definition.digest)
         if image is None:
-            image = make_image(
-                definition, lasting, cancellation=Cancellation(), tell=lambda _: None
-            )
+            try:
+                image = make_image(definition, lasting, cancellation=Cancellation(), tell=quiet)
+            except AnvilError as error:
+                if is_out_of_reach(error):
+                    return "and a mirror to make it of"
+                raise
     return root_of(lasting, image)
