@@ -93,6 +93,6 @@ def in_version(deb: Path, version: str, target: Path) -> Path:
         lines = control.read_text(encoding="utf-8").splitlines()
         changed = [f"Version: {version}" if one.startswith("Version:") else one for one in lines]
         control.write_text("\n".join(changed) + "\n", encoding="utf-8")
-        build = ["dpkg-deb", "--root-owner-group", "-Znone", "--build", folder, target]
+        build = ["dpkg-deb", "--root-owner-group", "-Znone", "--build", str(folder), str(target)]
         subprocess.run(build, check=True, capture_output=True)
     return target
