@@ -61,7 +61,7 @@ def test_an_export_that_finds_no_space(made: tuple[Store, Image], mounted: Path)
     assert list(mounted.iterdir()) == []
 
 
-@pytest.mark.parametrize("mounted", ["size=160m"], indirect=True)
+@pytest.mark.parametrize("mounted", ["size=100m"], indirect=True)
 def test_a_root_that_finds_no_space_to_be_unpacked(
     made: tuple[Store, Image], mounted: Path
 ) -> None:
