@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from anvil.build.docker import check_docker
 from anvil.build.sandbox import check_sandbox
 from anvil.core.diagnostics import AnvilError
 from tests.support.cli import anvil, write_project
+from tests.support.engine import require_engine
 from tests.support.programs import MISSING, ROOT, require_shared_model
 from tests.support.releasing import files_of, write_key
 from tests.support.roots import require_root
@@ -31,13 +31,12 @@ _CLONES = (("here/anvil", "docker"), ("somewhere/quite/else", "sandbox"))
 @pytest.fixture(scope="module")
 def root() -> Root:
     """A root file system, with both executors; or the tests are left out, counted."""
-    found = require_root()
-    for check in (check_docker, check_sandbox):
-        try:
-            check()
-        except AnvilError as error:
-            pytest.skip(f"{MISSING}{error.diagnostics[0].message}")
-    return found
+    require_engine()
+    try:
+        check_sandbox()
+    except AnvilError as error:
+        pytest.skip(f"{MISSING}{error.diagnostics[0].message}")
+    return require_root()
 
 
 def _clone(folder: Path) -> Path:
