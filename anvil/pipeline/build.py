@@ -17,8 +17,7 @@ from anvil.cache.store import VanishedError
 from anvil.core.action import Tree
 from anvil.core.diagnostics import AnvilError, Diagnostic, ExitCode, Severity
 from anvil.core.digest import key_of
-from anvil.package.install import MANIFEST, install, stale_files
-from anvil.package.manifest import manifest_document
+from anvil.package.install import install, stale_files
 from anvil.pipeline.events import (
     Event,
     Outcome,
@@ -27,9 +26,10 @@ from anvil.pipeline.events import (
     ended_badly,
     failed,
 )
+from anvil.pipeline.finished import finished_tree, moved
 from anvil.pipeline.lock_file import has_lock, other_candidate
 from anvil.pipeline.output_folder import held
-from anvil.pipeline.planning import MODEL_FILE, PLAN_FILE, PROJECT, Planning, pretty
+from anvil.pipeline.planning import MODEL_FILE, PLAN_FILE, PROJECT, Planning
 from anvil.pipeline.sources import read_sources
 from anvil.pipeline.watched import data_key
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from anvil.core.action import FileNode, Recipe
+    from anvil.core.action import Recipe
     from anvil.core.target import TargetRequest
     from anvil.pipeline.events import Listener
     from anvil.pipeline.sources import Sources
@@ -48,7 +48,6 @@ RECIPES: dict[str, Callable[..., Recipe]] = {
     "cmake": cmake.recipe,
     "web": web.recipe,
 }
-MEASURED = "measured.json"
 
 
 class _TargetBuild:
@@ -158,7 +157,16 @@ class _TargetBuild:
         if known(recipe.action.key, store) is None:
             self.tell("compiling")
         outputs, files = perform_files(recipe.action, store, self.workspace.executors.choose)
-        finished = self._finish(rendered, recipe, outputs, files)
+        finished = finished_tree(
+            store,
+            self.target,
+            self.request.requirements,
+            plan=self._plan_of(rendered),
+            rendered=rendered,
+            recipe=recipe,
+            outputs=outputs,
+            contents=files,
+        )
         write_result(store, key, finished)
         return finished
 
@@ -220,48 +228,6 @@ class _TargetBuild:
             raise VanishedError
         document: dict[str, Any] = json.loads(content)
         return document
-
-    def _finish(
-        self, rendered: Tree, recipe: Recipe, outputs: Tree, files: dict[str, bytes]
-    ) -> Tree:
-        from anvil.package.measure import (
-            measured_document,
-            oversize,
-        )
-
-        store = self.workspace.store
-        plan = self._plan_of(rendered)
-        artifacts = dict(recipe.artifacts)
-        nodes = {node.path: node for node in outputs.files}
-        measured = measured_document(
-            self.target, plan, files[program_output(recipe, self.workspace.project.name)]
-        )
-        too_large = oversize(self.target, self.request.requirements, measured)
-        if too_large:
-            raise AnvilError(
-                *(misfit.diagnostic() for misfit in too_large), exit_code=ExitCode.DOES_NOT_FIT
-            )
-        measured_node = store.put_tree({MEASURED: pretty(measured)}, frozenset()).files[0]
-        listed = Tree(
-            files=tuple(
-                sorted(
-                    [
-                        *rendered.files,
-                        measured_node,
-                        *(moved(nodes[output], to) for output, to in artifacts.items()),
-                    ]
-                )
-            )
-        )
-        manifest = manifest_document(
-            self.target,
-            name=self.workspace.project.name,
-            plan_digest=plan["digest"],
-            action_key=recipe.action.key,
-            files=listed,
-        )
-        manifest_node = store.put_tree({MANIFEST: pretty(manifest)}, frozenset()).files[0]
-        return Tree(files=tuple(sorted([*listed.files, manifest_node])))
 
 
 def build(workspace: Workspace, listener: Listener, n_jobs: int) -> Outcome:
@@ -378,14 +344,3 @@ def _warnings(plan: dict[str, Any], folder: Path) -> tuple[Diagnostic, ...]:
         file = None if row["file"] is None else str(folder / row["file"])
         found.append(Diagnostic(**{**row, "severity": Severity(row["severity"]), "file": file}))
     return tuple(found)
-
-
-def moved(node: FileNode, path: str) -> FileNode:
-    """The node under another path."""
-    return type(node)(path=path, digest=node.digest, executable=node.executable)
-
-
-def program_output(recipe: Recipe, name: str) -> str:
-    """The output that runs on the device: the ELF, the Linux program or the .wasm."""
-    programs = (f"{name}.elf", name, f"{name}.wasm")
-    return next(output for output, artifact in recipe.artifacts if artifact in programs)

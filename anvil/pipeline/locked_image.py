@@ -120,10 +120,10 @@ def locked_image(store: Store, project: Path, *, is_locked: bool = False) -> Ima
 def _not_here(project: Path, locked: Image | None) -> AnvilError:
     if locked is None:
         message = f"{FILE_NAME} names no root file system, and this executor needs one"
-        hint = f"`{_BUILD}`, and then `anvil lock --update image`; or --executor host"
+        hint = f"`{_BUILD}`, and then `anvil lock --update image`"
     else:
         message = f"{FILE_NAME} names the root file system {shown(locked.sha256)}, not here"
-        hint = f"{_GET}; or --executor host"
+        hint = _GET
     return AnvilError(
         Diagnostic(
             code="lock.image-missing",

@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 from anvil import __version__
 from anvil.build.perform import healing, perform_files
+from anvil.cache.store import VanishedError
 from anvil.core.action import Tree
 from anvil.core.diagnostics import AnvilError, Diagnostic, ExitCode
 from anvil.lock.document import FILE_NAME
 from anvil.package.install import MANIFEST
-from anvil.package.manifest import manifest_document
-from anvil.package.measure import measured_document
-from anvil.pipeline.build import MEASURED, RECIPES, moved, program_output
+from anvil.pipeline.build import RECIPES
 from anvil.pipeline.events import Event, Outcome, TargetOutcome, defect, failed
 from anvil.pipeline.executors import Executors
+from anvil.pipeline.finished import finished_tree, moved
 from anvil.pipeline.load import load_config, read_schemas
 from anvil.pipeline.lock_file import read_lock
 from anvil.pipeline.planning import (
@@ -36,7 +36,7 @@ from anvil.pipeline.planning import (
 from anvil.pipeline.sources import Sources
 from anvil.pipeline.twice import fresh_store
 from anvil.release.files import SIGNED_SUFFIX, SOURCE, VERIFICATION, ReleaseFile
-from anvil.resources import built_in, contents, read_folder
+from anvil.resources import built_in, contents, digest_of_resources, read_folder
 from anvil.verify.difference import first_difference
 
 if TYPE_CHECKING:
@@ -48,6 +48,8 @@ if TYPE_CHECKING:
     from anvil.pipeline.events import Listener
     from anvil.process import Cancellation
     from anvil.release.keys import PublicKey
+    from anvil.release.statement import Provenance
+    from anvil.resources import Resource
 
 # What plan.json says of the way to the quantized model: it needs the user's data.
 _NOT_PLANNED_AGAIN = frozenset(
@@ -60,7 +62,7 @@ _NOT_PLANNED_AGAIN = frozenset(
 
 def rebuild(
     files: Mapping[str, ReleaseFile],
-    targets: Sequence[str],
+    provenance: Provenance,
     key: PublicKey,
     listener: Listener,
     *,
@@ -68,12 +70,14 @@ def rebuild(
     executor: str,
     cancellation: Cancellation,
 ) -> Outcome:
-    """Build `targets` of a release again, from an empty cache, and compare.
+    """Build every target of a release again, from an empty cache, and compare.
 
-    files: all of the release, checked: they are what `key` signed. Raises AnvilError: exit 1
-    where another version of Anvil made it, 2 where its configuration cannot be read.
+    files, provenance: of the release, checked: they are what `key` signed. Raises AnvilError:
+    exit 1 where another version of Anvil or of its kernels made it, 2 where its configuration
+    cannot be read.
     """
-    _check_version(files, targets)
+    targets = provenance.targets
+    _check_version(files, provenance.targets)
     with store.work_folder() as work:
         source = Path(work) / SOURCE
         for path, file in _below(SOURCE, files).items():
@@ -89,6 +93,7 @@ def rebuild(
             data=[],
             digest="",
         )
+        _check_kernels(sources.kernels, provenance)
         outcomes = [
             failed(name, said, ExitCode.BAD_INPUT) for name, said in loaded.failures.items()
         ]
@@ -144,6 +149,20 @@ def _check_version(files: Mapping[str, ReleaseFile], targets: Sequence[str]) -> 
                 "it renders other files",
                 hint=f"python3 -m pip install anvil-build=={version}, in an environment of its "
                 "own, and rebuild with that",
+            ),
+            exit_code=ExitCode.FAILED,
+        )
+
+
+def _check_kernels(kernels: Mapping[str, Resource], provenance: Provenance) -> None:
+    found = digest_of_resources(kernels)
+    if found != provenance.kernels_digest:
+        raise AnvilError(
+            Diagnostic(
+                code="release.other-kernels",
+                message=f"the release was made with the kernels {provenance.kernels_digest[:12]}, "
+                f"and this Anvil has, with those in {SOURCE}/kernels, {found[:12]}",
+                hint=f"take the very Anvil that made the release: {__version__}, unchanged",
             ),
             exit_code=ExitCode.FAILED,
         )
@@ -243,35 +262,26 @@ class _Rebuild:
             files=tuple(moved(node, node.path.removeprefix(PROJECT)) for node in tree.files)
         )
         recipe = RECIPES[self.target.build](self.target, self.name, project)
-        outputs, contents_of = perform_files(recipe.action, self.store, self.executors.choose)
-        program = contents_of[program_output(recipe, self.name)]
-        measured = pretty(measured_document(self.target, document, program))
+        outputs, built = perform_files(recipe.action, self.store, self.executors.choose)
         kept = {name: self.released[name].content for name in (MODEL_FILE, PLAN_FILE)}
-        artifacts = dict(recipe.artifacts)
-        listed = Tree(
-            files=tuple(
-                sorted(
-                    [
-                        *tree.files,
-                        *self.store.put_tree(kept | {MEASURED: measured}, frozenset()).files,
-                        *(moved(node, artifacts[node.path]) for node in outputs.files),
-                    ]
-                )
-            )
-        )
-        manifest = manifest_document(
+        planned = (*tree.files, *self.store.put_tree(kept, frozenset()).files)
+        finished = finished_tree(
+            self.store,
             self.target,
-            name=self.name,
-            plan_digest=plan_digest(plan),
-            action_key=recipe.action.key,
-            files=listed,
+            self.request.requirements,
+            plan=document,
+            rendered=Tree(files=tuple(sorted(planned))),
+            recipe=recipe,
+            outputs=outputs,
+            contents=built,
         )
-        documents = {MEASURED: measured, MANIFEST: pretty(manifest)}
-        made = {path: ReleaseFile(content=c) for path, c in {**rendered, **documents}.items()}
-        executables = {node.path for node in outputs.files if node.executable}
-        return made | {
-            artifact: ReleaseFile(content=contents_of[output], executable=output in executables)
-            for output, artifact in recipe.artifacts
+        made = self.store.get_tree(finished)
+        if made is None:
+            raise VanishedError
+        return {
+            node.path: ReleaseFile(content=made[node.path], executable=node.executable)
+            for node in finished.files
+            if node.path not in kept
         }
 
     def _differences(self, files: Mapping[str, ReleaseFile]) -> list[Diagnostic]:

@@ -88,7 +88,7 @@ def verify_and_rebuild(
         return outcome
     rebuilt = rebuild(
         checked.files,
-        checked.provenance.targets,
+        checked.provenance,
         key,
         listener,
         store=user_store(),

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from securesystemslib.signer import Key, Signer
 
 _MAX_PEM_BYTES = 1 << 16
-_MAKE_PRIVATE = "openssl genpkey -algorithm ed25519 -out release-key.pem"
+_MAKE_PRIVATE = "anvil release --generate-key release-key.pem"
 _MAKE_PUBLIC = "openssl pkey -in release-key.pem -pubout -out release-key.pub.pem"
 
 

@@ -23,6 +23,7 @@ from anvil.release.assemble import assemble
 from anvil.release.description import ModelSource, ReleaseDescription
 from anvil.release.files import CHECKSUMS, PROVENANCE, SBOM, ReleaseFile
 from anvil.release.keys import load_signing_key
+from anvil.resources import digest_of_resources, read_folder
 from tests.support.cli import anvil, command
 from tests.support.programs import ROOT
 from tests.support.releasing import (
@@ -216,7 +217,17 @@ def test_anyone_rebuilds_it_without_the_model_and_with_an_empty_cache(
     assert ended.statuses() == {"browser": "rebuilt"}
 
 
-def _forged(released: Path, path: str, content: bytes) -> dict[str, ReleaseFile]:
+_KERNELS = digest_of_resources(read_folder(ROOT / "kernels"))
+
+
+def _forged(
+    released: Path,
+    path: str,
+    content: bytes,
+    *,
+    kernels_digest: str = _KERNELS,
+    anvil_version: str = __version__,
+) -> dict[str, ReleaseFile]:
     """A release with another file, whose manifest, checksums and signature are right."""
     files = {p: f for p, f in files_of(released).items() if p not in {CHECKSUMS, PROVENANCE, SBOM}}
     files[path] = replace(files[path], content=content)
@@ -231,8 +242,8 @@ def _forged(released: Path, path: str, content: bytes) -> dict[str, ReleaseFile]
     description = ReleaseDescription(
         name="digits",
         facts=ReleaseFacts(),
-        anvil_version=__version__,
-        kernels_digest="0" * 64,
+        anvil_version=anvil_version,
+        kernels_digest=kernels_digest,
         model=ModelSource(file="model.tflite", format="tflite", sha256="0" * 64),
     )
     return assemble(files, description, load_signing_key(PRIVATE_PEM))
@@ -260,13 +271,24 @@ def test_what_its_signer_slipped_in_is_found_by_a_rebuild(
     assert sorted(named) == sorted([file, "browser/manifest.json"])
 
 
+def test_a_release_of_other_kernels_is_refused(released: Path, key: Path, tmp_path: Path) -> None:
+    file = "browser/manifest.json"
+    forged = _forged(released, file, (released / file).read_bytes(), kernels_digest="1" * 64)
+    write_files(tmp_path / "dist", forged)
+    public = key.with_name("key.pub.pem")
+    ended = anvil("verify-release", tmp_path / "dist", "--key", public, "--rebuild")
+    assert ended.returncode == 1
+    assert "was made with the kernels 111111111111" in ended.stderr
+
+
 def test_another_versions_release_is_refused_with_what_to_install(
     released: Path, key: Path, tmp_path: Path
 ) -> None:
     manifest = (released / "browser" / "manifest.json").read_bytes()
     other = manifest.replace(f"Anvil {__version__}".encode(), b"Anvil 9.8.7")
     assert other != manifest
-    write_files(tmp_path / "dist", _forged(released, "browser/manifest.json", other))
+    forged = _forged(released, "browser/manifest.json", other, anvil_version="9.8.7")
+    write_files(tmp_path / "dist", forged)
     public = key.with_name("key.pub.pem")
     ended = anvil("verify-release", tmp_path / "dist", "--key", public, "--rebuild")
     assert ended.returncode == 1
