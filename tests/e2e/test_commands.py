@@ -124,7 +124,7 @@ def test_completion_works_in_bash() -> None:
         'eval "$(anvil completion bash)"; COMP_WORDS=(anvil ver); COMP_CWORD=1; '
         '_shtab_anvil anvil ver anvil; echo "${COMPREPLY[@]}"'
     )
-    assert ended.stdout.split() == ["verify"], ended.stderr
+    assert ended.stdout.split() == ["verify", "verify-release"], ended.stderr
 
 
 # Places.
