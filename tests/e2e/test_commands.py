@@ -336,7 +336,9 @@ def test_every_signal_that_ends_us_ends_the_compilers(
         child.send_signal(getattr(signal, name))
         rest = child.stderr.read()
         assert child.wait(timeout=60) == 130
-    assert rest == "error: interrupted\n"
+    # Which executor was chosen may be said after the first target's step.
+    said = [line for line in rest.splitlines() if not line.startswith("executor ")]
+    assert said == ["error: interrupted"]
     assert _processes_of(cache) == []
     assert list((cache / "work").iterdir()) == []
     assert [path.name for path in (project / "build").iterdir()] == [".anvil.lock"]
