@@ -138,13 +138,12 @@ def drift(workspace: Workspace) -> tuple[Diagnostic, ...]:
         return tuple(replace(one, severity=Severity.WARNING) for one in error.diagnostics)
     if not changed:
         return ()
-    entries = list(dict.fromkeys(one.entry for one in changed))
-    names, verb = ", ".join(entries), "differs" if len(entries) == 1 else "differ"
+    names = ", ".join(dict.fromkeys(one.entry for one in changed))
     return (
         Diagnostic(
             code="lock.drift",
             severity=Severity.WARNING,
-            message=f"{FILE_NAME} is not followed: {names} {verb}",
+            message=f"{FILE_NAME} is not followed in {names}",
             file=locked.document.file,
             hint="`anvil lock --check` lists how, `anvil lock` takes over what is found, and "
             "--locked refuses to go on",

@@ -293,7 +293,7 @@ def test_a_build_warns_of_what_differs_where_it_builds(project: Path) -> None:
     assert ended.returncode == 0
     (found,) = ended.document()["diagnostics"]
     assert found["severity"] == "warning"
-    assert found["message"] == "anvil.lock is not followed: kernels differ"
+    assert found["message"] == "anvil.lock is not followed in kernels"
     again = anvil("build", "--project", project, "--target", "browser", "--json")
     assert again.document()["diagnostics"] == []
     assert again.statuses() == {"browser": "up_to_date"}
