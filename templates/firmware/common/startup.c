@@ -84,8 +84,7 @@ __attribute__((naked, noreturn)) void fault_handler(void) {
       "1: b report_fault\n");
 }
 
-#define WEAK_HANDLER(name) \
-  void name(void) __attribute__((weak, noreturn, alias("fault_handler")))
+#define WEAK_HANDLER(name) void name(void) __attribute__((weak, noreturn, alias("fault_handler")))
 WEAK_HANDLER(NMI_Handler);
 WEAK_HANDLER(HardFault_Handler);
 WEAK_HANDLER(MemManage_Handler);
