@@ -10,7 +10,6 @@ from __future__ import annotations
 import importlib.util
 import io
 import os
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,7 +25,6 @@ _SOURCE = Path(__file__).with_name("instruction_counter.c")
 _COMPILER_PACKAGE = "ziglang"
 _COMPILE = ("-shared", "-nostdlib", "-ffreestanding", "-fPIC", "-O2", "-fvisibility=hidden")
 _TIMEOUT_S = 120.0
-_KERNEL = re.compile(r"anvil_[a-z0-9_]+__[a-z0-9_]+")
 _BLOCK_FIELDS = 5
 
 
@@ -42,7 +40,7 @@ class Block:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CountedRun:
-    """One call of the function: slot 0 up to the first mark, then one slot for each mark."""
+    """One run of the function: slot 0 up to its first call, then one slot for each call."""
 
     slots: tuple[tuple[Block, ...], ...]
 
@@ -53,7 +51,7 @@ class CountedRun:
 
     @property
     def instructions(self) -> int:
-        """Instructions of the call as a whole."""
+        """Instructions of the run as a whole."""
         return sum(self.slot_instructions)
 
 
@@ -84,14 +82,14 @@ def counter_options(
 ) -> list[str] | None:
     """QEMU's options that count over `function` and write to `log`.
 
-    program: the ELF file that QEMU runs; by_kernel: a slot for each call of a kernel. None
-    where the program has no such function.
+    program: the ELF file that QEMU runs; by_kernel: a slot for each call that the function
+    makes. None where the program has no such function.
     """
-    symbols = _functions(program)
-    if function not in symbols:
+    found = _extent(program, function)
+    if found is None:
         return None
-    marks = [a for name, a in symbols.items() if by_kernel and _KERNEL.fullmatch(name)]
-    arguments = [f"start={symbols[function]:x}", *(f"mark={mark:x}" for mark in sorted(marks))]
+    start, n_bytes = found
+    arguments = [f"start={start:x}", *([f"end={start + n_bytes:x}"] if by_kernel else [])]
     return ["-d", "plugin", "-D", str(log), "-plugin", ",".join([str(plugin), *arguments])]
 
 
@@ -124,17 +122,16 @@ def mean_instructions(runs: Sequence[CountedRun]) -> int | None:
     return round(sum(run.instructions for run in runs) / len(runs)) if runs else None
 
 
-def _functions(program: bytes) -> dict[str, int]:
-    """Name -> address of every function; the lowest bit, which marks Thumb code, left out."""
+def _extent(program: bytes, function: str) -> tuple[int, int] | None:
+    """Address and bytes of a function; the lowest bit, which marks Thumb code, left out."""
     # Only where something is counted.
     from elftools.elf.elffile import ELFFile  # noqa: PLC0415
     from elftools.elf.sections import SymbolTableSection  # noqa: PLC0415
 
     table = ELFFile(io.BytesIO(program)).get_section_by_name(".symtab")
     if not isinstance(table, SymbolTableSection):
-        return {}
-    return {
-        symbol.name: symbol["st_value"] & ~1
-        for symbol in table.iter_symbols()
-        if symbol["st_info"]["type"] == "STT_FUNC"
-    }
+        return None
+    for symbol in table.get_symbol_by_name(function) or ():
+        if symbol["st_info"]["type"] == "STT_FUNC":
+            return symbol["st_value"] & ~1, symbol["st_size"]
+    return None

@@ -1,8 +1,8 @@
 /* A plugin for QEMU (its TCG plugin interface, version 1) that counts instructions from the
- * entry of one function to its return, in slots: a new one begins whenever a block at a marked
- * address is executed in between. Arguments: start=ADDRESS and any number of mark=ADDRESS, in
- * hexadecimal; disassemble=on prints the instructions, too. The function must be entered by a
- * call: where the block before it ends is where it returns to.
+ * entry of one function to its return, in slots: a new one begins whenever the function calls
+ * another, whose own calls count with it. Arguments: start=ADDRESS and, where slots are wanted,
+ * end=ADDRESS behind the function, in hexadecimal; disassemble=on prints the instructions, too.
+ * The function must be entered by a call: where the block before it ends is where it returns to.
  *
  * Printed when the function returns, all numbers in hexadecimal:
  *   run
@@ -35,7 +35,6 @@ void qemu_plugin_outs(const char *);
 
 #define NO_CALLBACK_REGISTERS 0
 #define MAX_BLOCKS 65536
-#define MAX_MARKS 1024
 
 struct block {
   uint64_t address;
@@ -43,14 +42,13 @@ struct block {
   uint64_t n_instructions;
   uint64_t n_times;
   uint64_t n_taken;
-  bool is_mark;
+  bool is_inside; /* the function itself, and not what it calls */
 };
 
 static struct block blocks[MAX_BLOCKS];
 static size_t n_blocks;
-static uint64_t marks[MAX_MARKS];
-static size_t n_marks;
 static uint64_t start;
+static uint64_t end;
 static bool disassemble;
 
 static struct block *previous;
@@ -109,7 +107,7 @@ static void on_executed(unsigned int cpu, void *user) {
   } else if (is_counting && block->address == return_address) {
     print_slot();
     is_counting = false;
-  } else if (is_counting && block->is_mark) {
+  } else if (is_counting && previous != NULL && previous->is_inside && !block->is_inside) {
     print_slot();
     slot++;
   }
@@ -147,9 +145,8 @@ static void on_translated(qemu_plugin_id_t id, struct qemu_plugin_tb *tb) {
   block->address = qemu_plugin_tb_vaddr(tb);
   block->n_instructions = n_instructions;
   block->end = qemu_plugin_insn_vaddr(last) + qemu_plugin_insn_size(last);
-  for (size_t i = 0; i < n_marks; i++) {
-    block->is_mark |= marks[i] == block->address;
-  }
+  /* Without an end everything is inside. */
+  block->is_inside = end == 0 || (start <= block->address && block->address < end);
   for (size_t i = 0; disassemble && i < n_instructions; i++) {
     print_text(qemu_plugin_tb_get_insn(tb, i));
   }
@@ -183,9 +180,9 @@ EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const void *info, int argc, 
     if (value != NULL) {
       start = number_of(value);
     }
-    value = value_of(argv[i], "mark=");
-    if (value != NULL && n_marks < MAX_MARKS) {
-      marks[n_marks++] = number_of(value);
+    value = value_of(argv[i], "end=");
+    if (value != NULL) {
+      end = number_of(value);
     }
     value = value_of(argv[i], "disassemble=");
     disassemble = disassemble || value != NULL;

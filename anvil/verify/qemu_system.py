@@ -15,6 +15,7 @@ from anvil.verify.firmware import check_firmware, summarise
 from anvil.verify.stream import built_file, find_program, missing_tool
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from anvil.verify.invocation import Invocation, RunResult
@@ -38,14 +39,20 @@ def command(qemu: str, emulator: Emulator, firmware: Path, *, count: bool) -> li
     ]
 
 
-def run(invocation: Invocation) -> RunResult:
+def program_file(invocation: Invocation) -> str:
+    """The artifact that QEMU runs."""
+    return f"emulator/{invocation.name}.elf"
+
+
+def run(invocation: Invocation, *, qemu_options: Sequence[str] = ()) -> RunResult:
     """Run every inference in one emulator.
 
+    qemu_options: more of them, such as a plugin's.
     AnvilError, exit 1: `run.missing-tool`, `run.not-built`, `run.timeout`, `run.fault`,
     `run.failed`, `run.wrong-model`, `run.wrong-size`.
     """
     target = invocation.target
-    firmware = built_file(invocation, f"emulator/{invocation.name}.elf").absolute()
+    firmware = built_file(invocation, program_file(invocation)).absolute()
     qemu = find_program("qemu-system-arm")
     if qemu is None:
         raise missing_tool(
@@ -58,7 +65,10 @@ def run(invocation: Invocation) -> RunResult:
     ]
     try:
         completed = process.run(
-            command(qemu, invocation.emulator, firmware, count=invocation.count),
+            [
+                *command(qemu, invocation.emulator, firmware, count=invocation.count),
+                *qemu_options,
+            ],
             cwd=invocation.folder,
             environment={key: os.environ[key] for key in _PASSED_ON if key in os.environ},
             stdin=b"".join(protocol.encode(request) for request in requests),

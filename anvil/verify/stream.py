@@ -77,21 +77,21 @@ def run_stream(invocation: Invocation, argv: Sequence[str]) -> RunResult:
             cancellation=invocation.cancellation,
         )
     except OSError as error:
-        raise _failure(
+        raise failure(
             invocation, "cannot-start", f"cannot start {argv[0]}: {error.strerror}"
         ) from error
     said = _last_lines(completed.stderr)
     if completed.timed_out:
-        raise _failure(
+        raise failure(
             invocation,
             "timeout",
             f"no answer to {len(invocation.batches)} inferences within "
             f"{invocation.timeout_s:g} s{said}",
         )
     if completed.returncode < 0:
-        raise _failure(invocation, "failed", f"ended by signal {-completed.returncode}{said}")
+        raise failure(invocation, "failed", f"ended by signal {-completed.returncode}{said}")
     if completed.returncode != 0:
-        raise _failure(invocation, "failed", f"ended with exit code {completed.returncode}{said}")
+        raise failure(invocation, "failed", f"ended with exit code {completed.returncode}{said}")
     return RunResult(
         outputs=_cut(invocation, completed.stdout), instructions=None, cycles=None, stack_bytes=None
     )
@@ -101,7 +101,7 @@ def _cut(invocation: Invocation, answer: bytes) -> tuple[tuple[bytes, ...], ...]
     sizes = [port.n_bytes for port in invocation.outputs]
     expected = sum(sizes) * len(invocation.batches)
     if len(answer) != expected:
-        raise _failure(
+        raise failure(
             invocation,
             "wrong-size",
             f"{len(invocation.batches)} inferences give {expected} bytes of output, "
@@ -123,7 +123,8 @@ def _last_lines(stderr: bytes) -> str:
     return ":\n" + "\n".join(lines) if lines else ""
 
 
-def _failure(invocation: Invocation, code: str, message: str) -> AnvilError:
+def failure(invocation: Invocation, code: str, message: str) -> AnvilError:
+    """The artifact did not do as it must (exit 1, `run.CODE`)."""
     return AnvilError(
         Diagnostic(code=f"run.{code}", message=f"{invocation.target}: {message}"),
         exit_code=ExitCode.FAILED,

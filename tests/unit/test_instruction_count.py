@@ -20,11 +20,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-# A loop of three instructions, 1000 times; another one in a kernel; in between a call of it.
+# A loop of three instructions, 1000 times, and two calls of a kernel, which calls a helper.
 _PROGRAM = """
 .global _start, counted_run, anvil_test_int8_direct__scalar
 .type counted_run, %function
 .type anvil_test_int8_direct__scalar, %function
+.type anvil_test_int8_part__scalar, %function
 _start:
   bl counted_run
   bl counted_run
@@ -40,10 +41,15 @@ counted_run:
   bl anvil_test_int8_direct__scalar
   bl anvil_test_int8_direct__scalar
   ret x19
+.size counted_run, . - counted_run
 anvil_test_int8_direct__scalar:
+  mov x20, x30
+  bl anvil_test_int8_part__scalar
   mov x1, #50
 2: subs x1, x1, #1
   b.ne 2b
+  ret x20
+anvil_test_int8_part__scalar:
   ret
 """
 
@@ -75,7 +81,7 @@ def test_every_instruction_is_counted_once(
     assert options is not None
     subprocess.run([str(qemu), *options, str(program_file)], check=True)
     runs = read_counts(log.read_text(encoding="ascii"))
-    before, kernel, last = 2 + 3000 + 1, 1 + 100 + 1, 1
+    before, kernel, last = 2 + 3000 + 1, 2 + 1 + 1 + 100 + 1, 1
     expected = (before, kernel + 1, kernel + last)
     assert [run.slot_instructions for run in runs] == [
         expected if by_kernel else (sum(expected),)
