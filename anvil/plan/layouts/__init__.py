@@ -1,0 +1,1 @@
+"""How fast kernels want their constants: one module for each layout, found by its name."""
