@@ -138,7 +138,7 @@ def measure_kernels(
                 spent = [(nanoseconds, 0.0) for nanoseconds in times.nanoseconds(plan)]
             for planned, (first, second) in zip(plan.calls, spent, strict=True):
                 if planned.variant.symbol in open_:
-                    row = (call_names(planned.call, plan.graph), first, second)
+                    row = (call_names(planned.lowered, plan.graph), first, second)
                     samples.setdefault(planned.variant.symbol, []).append(row)
     for variant in wanted:
         size = kernel_size(target, variant)

@@ -58,6 +58,27 @@ class Variant:
     digest: str = ""  # SHA-256 of its C code, comments left out, as cost tables record it
     traversal: str = ""  # a name of plan/overlap.py; empty: outputs lie apart from inputs
     alignment_bytes: int = 1  # of inputs and outputs, beyond their element's own
+    layout: str = ""  # a module of plan/layouts/; empty: parameters and constants as lowered
+    layout_options: tuple[tuple[str, int | str], ...] = ()
+    parameters_type: str = ""  # its C struct, where that is not the dtype's own
+    parts: tuple[str, ...] = ()  # further sources, paths under kernels/
+    cost_terms: tuple[str, ...] = ()  # what its cost is a linear function of
+
+    @property
+    def struct(self) -> str:
+        """The C type of its parameters."""
+        return self.parameters_type or f"anvil_{self.op}_{self.dtype}_parameters"
+
+    @property
+    def isa(self) -> str:
+        """The instruction set that it is written for: scalar, dsp."""
+        return self.symbol.rpartition("__")[2]
+
+    @property
+    def prototypes(self) -> tuple[str, ...]:
+        """Those of its headers that declare kernels: the operator's, and its instruction set's."""
+        own = (f"{self.op}/{self.op}.h", f"{self.op}/{self.op}__{self.isa}.h")
+        return tuple(header for header in self.headers if header in own)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +96,8 @@ class PlannedCall:
 
     op_index: int  # of the operator in the imported model
     op_kind: str  # CONV_2D
-    call: KernelCall
+    lowered: KernelCall  # as the operator asked for it
+    call: KernelCall  # as the variant takes it: parameters and constants in its layout
     variant: Variant
     scratch_offset: int | None  # bytes into the arena; None without scratch
     scratch_bytes: int

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from anvil.core.diagnostics import AnvilError, Diagnostic
 from anvil.core.plan import Variant
 from anvil.plan.kernel_digest import kernel_digest
+from anvil.plan.layouts.packing import LAYOUTS
 from anvil.plan.overlap import TRAVERSALS
 from anvil.plan.yaml_data import load_yaml
 
@@ -107,11 +108,22 @@ def _variants_of(path: str, kernels: Mapping[str, bytes]) -> tuple[list[Variant]
                 when=entry["when"],
                 scratch_bytes=entry["scratch_bytes"],
                 digest=kernel_digest(
-                    kernels[entry["source"]],
+                    b"\n".join(
+                        kernels[source] for source in (entry["source"], *entry.get("parts", ()))
+                    ),
                     [kernels[header] for header in included if header in kernels],
                 ),
                 traversal=entry.get("traversal", ""),
                 alignment_bytes=entry.get("alignment", 1),
+                layout=entry.get("layout", {}).get("name", ""),
+                layout_options=tuple(
+                    (name, value)
+                    for name, value in sorted(entry.get("layout", {}).items())
+                    if name != "name"
+                ),
+                parameters_type=entry.get("parameters", ""),
+                parts=tuple(entry.get("parts", ())),
+                cost_terms=tuple(entry.get("cost_terms", ())),
             )
         )
     return found, wrong
@@ -140,6 +152,25 @@ def _problem_of(entry: Any, folder: str, kernels: Mapping[str, bytes]) -> str | 
     traversal = entry.get("traversal", TRAVERSALS[0])
     if traversal not in TRAVERSALS:
         return f"`traversal` is one of {', '.join(TRAVERSALS)}, or left out; found {traversal!r}"
+    return _problem_of_extras(entry, kernels)
+
+
+def _problem_of_extras(entry: dict[str, Any], kernels: Mapping[str, bytes]) -> str | None:
+    """What is wrong with the fields that fast kernels have."""
+    layout = entry.get("layout", {})
+    if not isinstance(layout, dict) or (layout and layout.get("name") not in LAYOUTS):
+        return f"`layout` has a `name`, one of {', '.join(LAYOUTS) or 'none'}; found {layout!r}"
+    if not all(isinstance(value, int | str) for value in layout.values()):
+        return f"the options of a `layout` are numbers or text, found {layout!r}"
+    if not isinstance(entry.get("parameters", ""), str):
+        return f"`parameters` is the name of a C struct, found {entry['parameters']!r}"
+    for field in ("parts", "cost_terms"):
+        values = entry.get(field, [])
+        if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+            return f"`{field}` is a list of text, found {values!r}"
+    absent = [part for part in entry.get("parts", ()) if part not in kernels]
+    if absent:
+        return f"part {absent[0]!r} is not there; paths are relative to kernels/"
     alignment = entry.get("alignment", 1)
     if alignment not in _ALIGNMENTS or isinstance(alignment, bool):
         return f"`alignment` is one of 1, 2, 4, 8 and 16 bytes; found {alignment!r}"

@@ -61,7 +61,8 @@ def make_plan(
             PlannedCall(
                 op_index=op.index,
                 op_kind=op.kind,
-                call=call,
+                lowered=call,
+                call=choice.call,
                 variant=choice.variant,
                 scratch_offset=offset,
                 scratch_bytes=choice.scratch_bytes,

@@ -31,7 +31,7 @@ def predict(plan: Plan, costs: CostTable | None) -> Prediction:
     nanoseconds: list[float | None] = []
     for planned in plan.calls:
         cost = known.get(planned.variant.symbol)
-        call = {} if cost is None else call_names(planned.call, plan.graph)
+        call = {} if cost is None else call_names(planned.lowered, plan.graph)
         instructions, cycles, spent = (
             _value(linear, call)
             for linear in (

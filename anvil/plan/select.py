@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from anvil.core.plan import Rejection
+from anvil.plan.layouts.packing import NotPackable, packed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,6 +19,7 @@ class Choice:
     """The variant for one call, its scratch memory, and what was not taken."""
 
     variant: Variant
+    call: KernelCall  # as the variant takes it
     scratch_bytes: int
     rejected: tuple[Rejection, ...]
 
@@ -60,11 +62,15 @@ def select(
         elif variant.when and not evaluate(variant.when, call):
             reason = f"not {variant.when}"
         else:
-            return Choice(
-                variant=variant,
-                scratch_bytes=_scratch_bytes(variant, call),
-                rejected=tuple(rejected),
-            )
+            try:
+                return Choice(
+                    variant=variant,
+                    call=packed(variant, call),
+                    scratch_bytes=_scratch_bytes(variant, call),
+                    rejected=tuple(rejected),
+                )
+            except NotPackable as refusal:
+                reason = str(refusal)
         rejected.append(Rejection(op_index=op_index, choice=variant.symbol, reason=reason))
     reasons = "; ".join(f"{r.choice}: {r.reason}" for r in rejected)
     return f"no kernel for {call.op} {call.dtype}" + (f" ({reasons})" if reasons else "")

@@ -114,8 +114,8 @@ def toolchain_file(toolchain: Toolchain) -> dict[str, str]:
 
 
 def library_sources(library: Mapping[str, bytes]) -> list[str]:
-    """The C sources among the library's files, sorted, relative to the project."""
-    return sorted(path for path in library if path.endswith(".c"))
+    """The sources among the library's files, sorted, relative to the project."""
+    return sorted(path for path in library if path.endswith((".c", ".S")))
 
 
 def render_files(
@@ -156,6 +156,7 @@ def render_cmake(
         "processor_pattern": pattern,
         "host_preset": True,
         "library_sources": library_sources(library),
+        "assembly_sources": [p for p in library_sources(library) if p.endswith(".S")],
         "ports": ports,
         "version_lines": [
             c_string(f"{plan.name}, by Anvil {__version__}, model {plan.model_sha256}\n")

@@ -197,7 +197,7 @@ def _call_values(plan: Plan, number: int, names: _Names) -> dict[str, Any]:
         arguments.append(f"arena + {planned.scratch_offset}")
     return {
         "title": _title(plan, planned),
-        "struct": f"anvil_{call.op}_{call.dtype}_parameters",
+        "struct": planned.variant.struct,
         "parameters_name": f"{_call_name(plan, number)}_parameters",
         "parameters": [(field, _literal(value)) for field, value in call.parameters],
         "symbol": planned.variant.symbol,
@@ -232,7 +232,7 @@ def render_library(
     names, arrays = _constants(plan)
     variants = [planned.variant for planned in plan.calls]
     headers = sorted({header for variant in variants for header in variant.headers})
-    prototypes = sorted({f"{v.op}/{v.op}.h" for v in variants} & set(headers))
+    prototypes = sorted({header for v in variants for header in v.prototypes})
     values: dict[str, Any] = {
         "name": plan.name,
         "upper": plan.name.upper(),
@@ -258,6 +258,6 @@ def render_library(
         f"src/{plan.name}_weights.h": render(environment, "library/weights.h.j2", **values),
         f"src/{plan.name}_weights.c": render(environment, "library/weights.c.j2", **values),
     }
-    sources = sorted({variant.source for variant in variants})
+    sources = sorted({source for v in variants for source in (v.source, *v.parts)})
     files |= {posixpath.join("kernels", path): kernels[path] for path in (*headers, *sources)}
     return {posixpath.join("library", path): content for path, content in sorted(files.items())}

@@ -88,6 +88,7 @@ env.Replace(
     RANLIB="",
     RANLIBCOM="",
     RANLIBCOMSTR="",
+    ASPPFLAGS=["$CCFLAGS"],  # assembly, for the same core as C
     ARFLAGS=["rcsD"],  # D: no times and no users
     ARCOM="$AR $ARFLAGS $TARGET $SOURCES",
     PROGNAME=name,

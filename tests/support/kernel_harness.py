@@ -33,6 +33,7 @@ from anvil.core.tensor import DType
 from anvil.ops.arrays import array_of, numpy_dtype
 from anvil.ops.registry import DEFINITIONS
 from anvil.plan.kernel_registry import load_variants
+from anvil.plan.layouts.packing import NotPackable, packed
 from anvil.plan.select import evaluate
 from tests.support.agreement import check_agreement
 from tests.support.programs import MISSING, ROOT, require_program
@@ -291,6 +292,17 @@ def _variants_for(cases: Sequence[Case], platform: Platform) -> list[Variant]:
     ]
 
 
+def fits(variant: Variant, call: KernelCall) -> bool:
+    """Whether the call meets the variant's conditions on parameters and constants."""
+    if variant.when and not evaluate(variant.when, call):
+        return False
+    try:
+        packed(variant, call)
+    except NotPackable:
+        return False
+    return True
+
+
 def _choices(case: Case, platform: Platform) -> list[list[tuple[KernelCall, Variant]]]:
     calls = DEFINITIONS[case.op.kind].lower(case.op, case.graph)
     if not calls:
@@ -300,8 +312,7 @@ def _choices(case: Case, platform: Platform) -> list[list[tuple[KernelCall, Vari
         [
             variant
             for variant in variants_of(call.op, call.dtype)
-            if core_features(platform.core).issuperset(variant.requires)
-            and (not variant.when or evaluate(variant.when, call))
+            if core_features(platform.core).issuperset(variant.requires) and fits(variant, call)
         ]
         for call in calls
     ]
@@ -322,7 +333,9 @@ def _compile(
     folder: Path,
 ) -> Path:
     variants = {variant.symbol: variant for _, calls in runs for _, variant in calls}
-    sources = sorted({str(_KERNELS / variant.source) for variant in variants.values()})
+    sources = sorted(
+        {str(_KERNELS / path) for v in variants.values() for path in (v.source, *v.parts)}
+    )
     return _compile_text(platform, _cases_source(runs), sources, folder)
 
 
@@ -355,7 +368,7 @@ def _compile_text(
 
 
 def _cases_source(runs: Sequence[tuple[Case, list[tuple[KernelCall, Variant]]]]) -> str:
-    headers = sorted({f"{variant.op}/{variant.op}.h" for _, c in runs for _, variant in c})
+    headers = sorted({header for _, c in runs for _, v in c for header in v.prototypes})
     lines = [
         "#include <stdbool.h>",
         "#include <stdint.h>",
@@ -405,18 +418,18 @@ def _run_source(name: str, case: Case, calls: Sequence[tuple[KernelCall, Variant
             f"}} {name}_tensor{index} __attribute__((aligned(16)));",
         ]
     body: list[str] = []
-    for number, (call, variant) in enumerate(calls):
+    for number, (lowered, variant) in enumerate(calls):
         prefix = f"{name}_call{number}"
+        call = packed(variant, lowered)
         fields = "".join(f"  .{field} = {_literal(value)},\n" for field, value in call.parameters)
-        struct = f"anvil_{call.op}_{call.dtype}_parameters"
-        lines += [f"static const {struct} {prefix}_parameters = {{\n{fields}}};"]
+        lines += [f"static const {variant.struct} {prefix}_parameters = {{\n{fields}}};"]
         for constant in call.constants:
             lines += _array(f"{prefix}_{constant.name}", constant.dtype, constant.data)
         arguments = [f"&{prefix}_parameters"]
         arguments += [names[index] for index in call.inputs]
         arguments += [f"{prefix}_{constant.name}" for constant in call.constants]
         arguments += [names[index] for index in call.outputs]
-        scratch_bytes = int(evaluate(variant.scratch_bytes, call))
+        scratch_bytes = int(evaluate(variant.scratch_bytes, lowered))
         if scratch_bytes:
             lines += [
                 f"static uint8_t {prefix}_scratch[{scratch_bytes}] __attribute__((aligned(16)));"
