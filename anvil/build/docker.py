@@ -13,18 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from anvil.build import engine
 from anvil.build.ending import SHORT_OF_MEMORY, describe
-from anvil.build.isolated import HOST_NAME, Ended, Job, run_isolated
-from anvil.build.prepared import Prepared
-from anvil.build.root import INPUT, OUTPUT, PATH, PREPARED, TOOL_CACHE, check_root
-from anvil.core.executor import USUAL
+from anvil.build.isolated import HOST_NAME, Ended, IsolatedExecutor, Job
+from anvil.build.root import INPUT, OUTPUT, PATH, PREPARED, TOOL_CACHE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from anvil.build.root import Root
     from anvil.cache.store import Store
-    from anvil.core.action import Action, Tree
-    from anvil.core.executor import Conditions
     from anvil.process import Cancellation
 
 _POLL_MS = 50
@@ -40,7 +36,7 @@ class Limits:
     n_processes: int = 512
 
 
-class DockerExecutor:
+class DockerExecutor(IsolatedExecutor):
     """Runs actions in containers of an engine of this machine, over a root file system."""
 
     def __init__(
@@ -51,11 +47,8 @@ class DockerExecutor:
         root: Root,
         limits: Limits = Limits(),
     ) -> None:
-        self._store = store
-        self._cancellation = cancellation
-        self._root = root
+        super().__init__(store=store, cancellation=cancellation, root=root)
         self._limits = limits
-        self._prepared = Prepared(root, store)
         self._lock = threading.Lock()
         self._image: str | None = None  # the engine's id of the root, once it was checked
 
@@ -68,28 +61,6 @@ class DockerExecutor:
     def notice(self) -> str:
         """How far it is hermetic."""
         return f"containers of the root file system {self._root.image.sha256[:12]}, no network"
-
-    @property
-    def variable(self) -> frozenset[str]:
-        """All, and the clock where the root has libfaketime."""
-        found = {"folder", "umask", "locale", "time_zone", "user"}
-        return frozenset(found | ({"clock_offset_s"} if self._root.faketime else set()))
-
-    def check(self, action: Action) -> None:
-        """Refuse an action whose tools the root lacks (exit 1)."""
-        check_root(action, self._root.image)
-
-    def run(self, action: Action, *, conditions: Conditions = USUAL) -> Tree:
-        """Run `action` and keep its outputs in the store; see core/executor.py."""
-        self.check(action)
-        return run_isolated(
-            action,
-            root=self._root,
-            store=self._store,
-            conditions=conditions,
-            prepared=self._prepared.folder_for(action, self.run),
-            start=self._start,
-        )
 
     def _start(self, job: Job) -> Ended:
         if self._cancellation.is_cancelled:

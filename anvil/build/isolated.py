@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import os
 import shlex
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from anvil.build.conditions import variables
 from anvil.build.exchange import collect, expand, failure, make_folders, materialise
-from anvil.build.root import INPUT, OUTPUT, PATH, PREPARED, TOOL_CACHE, TOOLS, WORK
+from anvil.build.prepared import Prepared
+from anvil.build.root import INPUT, OUTPUT, PATH, PREPARED, TOOL_CACHE, TOOLS, WORK, check_root
+from anvil.core.executor import USUAL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     from anvil.cache.store import Store
     from anvil.core.action import Action, Tree
     from anvil.core.executor import Conditions
+    from anvil.process import Cancellation
 
 HOST_NAME = "anvil"
 _NO_HOME = "/nonexistent"
@@ -137,3 +141,39 @@ def _script(
         path = shlex.quote(f"./{output}")  # no name is an option
         lines.append(f"if [ -f {path} ]; then cp {path} {OUTPUT}/{n}; chmod a+r {OUTPUT}/{n}; fi")
     return "\n".join(lines)
+
+
+class IsolatedExecutor(ABC):
+    """What runs actions over a root file system; a subclass says how one run is started."""
+
+    def __init__(self, *, store: Store, cancellation: Cancellation, root: Root) -> None:
+        self._store = store
+        self._cancellation = cancellation
+        self._root = root
+        self._prepared = Prepared(root, store)
+
+    @property
+    def variable(self) -> frozenset[str]:
+        """All, and the clock where the root has libfaketime."""
+        found = {"folder", "umask", "locale", "time_zone", "user"}
+        return frozenset(found | ({"clock_offset_s"} if self._root.faketime else set()))
+
+    def check(self, action: Action) -> None:
+        """Refuse an action whose tools the root lacks (exit 1)."""
+        check_root(action, self._root.image)
+
+    def run(self, action: Action, *, conditions: Conditions = USUAL) -> Tree:
+        """Run `action` and keep its outputs in the store; see core/executor.py."""
+        self.check(action)
+        return run_isolated(
+            action,
+            root=self._root,
+            store=self._store,
+            conditions=conditions,
+            prepared=self._prepared.folder_for(action, self.run),
+            start=self._start,
+        )
+
+    @abstractmethod
+    def _start(self, job: Job) -> Ended:
+        """Run a job to its end. Raises AnvilError where it cannot be started."""

@@ -9,21 +9,12 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from anvil import process
 from anvil.build.ending import SHORT_OF_MEMORY, describe
-from anvil.build.isolated import HOST_NAME, Ended, Job, run_isolated
-from anvil.build.prepared import Prepared
-from anvil.build.root import INPUT, OUTPUT, PATH, PREPARED, TOOL_CACHE, check_root
+from anvil.build.isolated import HOST_NAME, Ended, IsolatedExecutor, Job
+from anvil.build.root import INPUT, OUTPUT, PATH, PREPARED, TOOL_CACHE
 from anvil.core.diagnostics import AnvilError, Diagnostic, ExitCode
-from anvil.core.executor import USUAL
-
-if TYPE_CHECKING:
-    from anvil.build.root import Root
-    from anvil.cache.store import Store
-    from anvil.core.action import Action, Tree
-    from anvil.core.executor import Conditions
 
 _PROGRAM = "bwrap"
 _TMPFS_BYTES = 2 * 1024**3
@@ -40,14 +31,8 @@ _NAMESPACES = (
 _OWN_FOLDERS = frozenset({"anvil", "dev", "proc", "sys", "tmp"})
 
 
-class SandboxExecutor:
+class SandboxExecutor(IsolatedExecutor):
     """Runs actions in namespaces of their own over a root file system."""
-
-    def __init__(self, *, store: Store, cancellation: process.Cancellation, root: Root) -> None:
-        self._store = store
-        self._cancellation = cancellation
-        self._root = root
-        self._prepared = Prepared(root, store)
 
     @property
     def name(self) -> str:
@@ -58,28 +43,6 @@ class SandboxExecutor:
     def notice(self) -> str:
         """How far it is hermetic."""
         return f"bubblewrap over the root file system {self._root.image.sha256[:12]}, no network"
-
-    @property
-    def variable(self) -> frozenset[str]:
-        """All, and the clock where the root has libfaketime."""
-        found = {"folder", "umask", "locale", "time_zone", "user"}
-        return frozenset(found | ({"clock_offset_s"} if self._root.faketime else set()))
-
-    def check(self, action: Action) -> None:
-        """Refuse an action whose tools the root lacks (exit 1)."""
-        check_root(action, self._root.image)
-
-    def run(self, action: Action, *, conditions: Conditions = USUAL) -> Tree:
-        """Run `action` and keep its outputs in the store; see core/executor.py."""
-        self.check(action)
-        return run_isolated(
-            action,
-            root=self._root,
-            store=self._store,
-            conditions=conditions,
-            prepared=self._prepared.folder_for(action, self.run),
-            start=self._start,
-        )
 
     def _start(self, job: Job) -> Ended:
         try:

@@ -5,14 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from anvil.commands.options import (
-    add_executor,
-    add_jobs,
-    add_locked,
-    add_planning,
-    add_project,
-    add_targets,
-)
+from anvil.commands.options import add_building, add_project
 from anvil.commands.parser import add_command
 
 if TYPE_CHECKING:
@@ -38,11 +31,7 @@ def add(commands: Any) -> None:  # noqa: ANN401  argparse has no public name for
         handler=_build,
     )
     add_project(made)
-    add_targets(made)
-    add_planning(made)
-    add_locked(made)
-    add_jobs(made)
-    add_executor(made)
+    add_building(made)
 
     made = add_command(
         commands,
@@ -88,11 +77,7 @@ def add(commands: Any) -> None:  # noqa: ANN401  argparse has no public name for
         handler=_verify,
     )
     add_project(made)
-    add_targets(made)
-    add_planning(made)
-    add_locked(made)
-    add_jobs(made)
-    add_executor(made)
+    add_building(made)
     made.add_argument(
         "--layers",
         action="store_true",
@@ -111,11 +96,7 @@ def add(commands: Any) -> None:  # noqa: ANN401  argparse has no public name for
         handler=_report,
     )
     add_project(made, out=False)
-    add_targets(made)
-    add_planning(made)
-    add_locked(made)
-    add_jobs(made)
-    add_executor(made)
+    add_building(made)
     made.add_argument(
         "--out", metavar="FILE", help="the file to write (default: build/report.html)"
     )

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from anvil.commands.options import add_targets
 from anvil.commands.parser import add_command, add_group, positive
+from anvil.core.executor_names import NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from anvil.pipeline.events import Outcome
-
-_EXECUTORS = ("auto", "docker", "sandbox", "host")
 
 
 def add(commands: Any) -> None:  # noqa: ANN401  argparse has no public name for it
@@ -135,7 +134,7 @@ def _add_making(made: argparse.ArgumentParser, whose: str) -> None:
     )
     made.add_argument(
         "--executor",
-        choices=_EXECUTORS,
+        choices=NAMES,
         default="auto",
         help=f"{whose}where the jobs' compilers run (default: auto); docker and sandbox make "
         "the root file system first",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from anvil.commands.parser import Targets, positive
+from anvil.core.executor_names import AUTO, NAMES
 
 if TYPE_CHECKING:
     import argparse
@@ -42,8 +43,8 @@ def add_executor(made: argparse.ArgumentParser) -> None:
     """--executor."""
     made.add_argument(
         "--executor",
-        choices=("auto", "docker", "sandbox", "host"),
-        default="auto",
+        choices=NAMES,
+        default=AUTO,
         help="where compilers run: docker or sandbox, in the root file system of `anvil image` "
         "and without a network; host, here with the pinned tools; auto (default), the first "
         "of these that this machine can use",
@@ -58,6 +59,15 @@ def add_locked(made: argparse.ArgumentParser) -> None:
         help="refuse to go on where anything differs from anvil.lock (default: warn of it, and "
         "take the root file system that it names where that is here)",
     )
+
+
+def add_building(made: argparse.ArgumentParser) -> None:
+    """What every command takes that builds what is not built."""
+    add_targets(made)
+    add_planning(made)
+    add_locked(made)
+    add_jobs(made)
+    add_executor(made)
 
 
 def add_planning(made: argparse.ArgumentParser) -> None:

@@ -26,8 +26,8 @@ def with_workspace(
 
     Targets whose profiles are wrong are among the outcome's.
     """
+    from anvil.core.executor_names import AUTO
     from anvil.display import make_progress
-    from anvil.pipeline.executors import AUTO
     from anvil.pipeline.load import load_workspace
 
     project, out = folders(arguments)

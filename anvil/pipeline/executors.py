@@ -6,6 +6,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from anvil.core.diagnostics import AnvilError, ExitCode
+from anvil.core.executor_names import AUTO, HERMETIC, HOST
 from anvil.pipeline.events import Event
 
 if TYPE_CHECKING:
@@ -17,10 +18,6 @@ if TYPE_CHECKING:
     from anvil.pipeline.events import Listener
     from anvil.process import Cancellation
 
-AUTO = "auto"
-# Of auto: the first that this machine can use. A container also limits memory and processes.
-_HERMETIC = ("docker", "sandbox")
-NAMES = (AUTO, *_HERMETIC, "host")
 # What a root file system has the tools for. All else, such as quantizing, is the business of
 # Anvil's own Python and its pinned packages.
 _HERMETIC_KIND = "build"
@@ -52,7 +49,7 @@ class Executors:
 
     def choose(self, action: Action) -> Executor:
         """What runs `action`. Raises AnvilError (exit 1) where what was asked for is not here."""
-        return self.builder() if action.kind == _HERMETIC_KIND else self._make("host")
+        return self.builder() if action.kind == _HERMETIC_KIND else self._make(HOST)
 
     def builder(self) -> Executor:
         """What compilers run in, chosen at the first call. Raises AnvilError as `choose` does."""
@@ -70,7 +67,7 @@ class Executors:
 
     def _announce(self, chosen: Executor, why: list[str]) -> None:
         if self._listener is not None:
-            of_root = [self._of_root] if self._of_root and chosen.name != "host" else []
+            of_root = [self._of_root] if self._of_root and chosen.name != HOST else []
             step = "; ".join((f"executor {chosen.name}: {chosen.notice}", *of_root, *why))
             self._listener(Event(target="", step=step, is_note=True))
 
@@ -79,7 +76,7 @@ class Executors:
         if self._wanted != AUTO:
             return self._make(self._wanted), []
         reasons: list[str] = []
-        for name in _HERMETIC:
+        for name in HERMETIC:
             try:
                 return self._make(name), reasons
             except AnvilError as error:
@@ -87,13 +84,13 @@ class Executors:
                     raise
                 reasons += _reasons(name, error)
         # What stands in the way of both is said once.
-        return self._make("host"), list(dict.fromkeys(reasons))
+        return self._make(HOST), list(dict.fromkeys(reasons))
 
     def _make(self, name: str) -> Executor:
         """Raises AnvilError (exit 1) where this machine cannot use it."""
         from anvil.build.host import HostExecutor
 
-        if name == "host":
+        if name == HOST:
             return HostExecutor(store=self._store, cancellation=self._cancellation)
         from anvil.pipeline.root import find_root
 

@@ -13,8 +13,9 @@ from anvil.config.project import load_project
 from anvil.config.schemas import Schemas
 from anvil.core.diagnostics import AnvilError, Diagnostic, ExitCode
 from anvil.core.digest import digest_of, key_of
+from anvil.core.executor_names import AUTO
 from anvil.pipeline.events import TargetOutcome, failed
-from anvil.pipeline.executors import AUTO, Executors
+from anvil.pipeline.executors import Executors
 from anvil.pipeline.workspace import Options, Workspace, read_model
 from anvil.resources import built_in, code_digest, contents, read_folder
 

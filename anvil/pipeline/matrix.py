@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from anvil import __version__
 from anvil.cache.location import user_store
 from anvil.core.diagnostics import AnvilError, Diagnostic, ExitCode
+from anvil.core.executor_names import HERMETIC
 from anvil.matrix import github
 from anvil.matrix.gitlab import child_pipeline
 from anvil.matrix.jobs import Listing, make_jobs
@@ -29,7 +30,6 @@ INSTALL = f"python -m pip install anvil-build=={__version__}"
 _EMULATORS = "qemu-system-arm qemu-user"
 # What makes the root file system as an ordinary user, on Ubuntu, too.
 _IMAGE_PACKAGES = "mmdebstrap bubblewrap uidmap debian-archive-keyring"
-_WITH_IMAGE = frozenset({"docker", "sandbox"})
 _FORMAT = 1
 
 
@@ -111,7 +111,7 @@ def init(
     are wrong, a mirror is missing or a file is there with other contents, exit 1 where it cannot
     be written.
     """
-    if kind == "github" and executor in _WITH_IMAGE and not mirrors:
+    if kind == "github" and executor in HERMETIC and not mirrors:
         raise _no_mirror(executor)
     jobs = list_jobs(projects)
     # Where `.` is the only project the list stays as short as the command line was.
@@ -154,7 +154,7 @@ def _no_mirror(executor: str) -> AnvilError:
 
 def _values(install: str, executor: str, mirrors: Sequence[str]) -> dict[str, str]:
     step = script = ""
-    if executor in _WITH_IMAGE:
+    if executor in HERMETIC:
         make = f"anvil image build --if-missing{shell_words('--mirror', mirrors)} --project"
         packages = f"apt-get install --yes --no-install-recommends {_IMAGE_PACKAGES}"
         step = (
