@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from anvil.core.action import Action, Tree
 
 _LAST_LINES = 30
+_LOG_BYTES = 16 * 1024**2
 # Through no link, and without waiting: opening a pipe would never end.
 _CAREFULLY = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)
 _OVERFLOW_MARKS = ("overflowed by", "will not fit in region")
@@ -72,6 +73,20 @@ def _read_regular(path: Path) -> tuple[bytes, bool]:
         if not stat.S_ISREG(mode):
             raise OSError(path)
         return file.read(), bool(mode & 0o111)
+
+
+def read_log(path: Path) -> str:
+    """The end of what an action said into the file at `path`; empty where that is no file."""
+    try:
+        handle = os.open(path, os.O_RDONLY | _CAREFULLY)
+        with os.fdopen(handle, "rb") as file:
+            status = os.fstat(handle)
+            if not stat.S_ISREG(status.st_mode):
+                return ""
+            file.seek(max(0, status.st_size - _LOG_BYTES))
+            return file.read(_LOG_BYTES).decode(errors="replace")
+    except OSError:
+        return ""
 
 
 def expand(word: str, tokens: Mapping[str, str]) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from anvil.build.conditions import variables
-from anvil.build.exchange import collect, expand, failure, make_folders, materialise
+from anvil.build.exchange import collect, expand, failure, make_folders, materialise, read_log
 from anvil.build.prepared import Prepared
 from anvil.build.root import INPUT, OUTPUT, PATH, PREPARED, TOOL_CACHE, TOOLS, WORK, check_root
 from anvil.core.executor import USUAL
@@ -33,6 +33,7 @@ HOST_NAME = "anvil"
 _NO_HOME = "/nonexistent"
 _NOBODY = 65534
 _UNSTARTED = "unstarted"
+_LOG = "log"
 # The exit code of the script where the command could not be started.
 _CANNOT_START = 127
 
@@ -54,7 +55,7 @@ class Job:
 class Ended:
     """How a run ended."""
 
-    log: str
+    log: str  # what was said outside of the script
     problem: str | None = None  # what happened to it; None where the script came to its end
     hint: str | None = None
     exit_code: int = 0  # of the script
@@ -92,7 +93,8 @@ def run_isolated(
                 timeout_s=action.timeout_s,
             )
         )
-        log = ended.log.replace(work, ".")
+        # What the executor's own program said comes last: it is why nothing ran.
+        log = (read_log(outputs / _LOG) + ended.log).replace(work, ".")
         if ended.problem is not None:
             raise failure(action, ended.problem, log, hint=ended.hint)
         if ended.exit_code == _CANNOT_START and (outputs / _UNSTARTED).exists():
@@ -124,6 +126,8 @@ def _script(
     program = shlex.quote(words[0])
     lines = [
         "set -e",
+        # A file loses nothing, where an engine may stop to listen before all has been said.
+        f"exec >{OUTPUT}/{_LOG} 2>&1",
         "umask 022",
         f"cp -R --preserve=mode,timestamps {INPUT}/. {shlex.quote(work)}",
     ]

@@ -360,15 +360,25 @@ def _processes_of(cache: Path, word: bytes = b"") -> list[bytes]:
 
 
 def test_collections_beside_builds_harm_none(tmp_path: Path) -> None:
+    # Of a cache of their own: other tests count on what is in the shared one.
+    environment: dict[str, Any] = {"ANVIL_CACHE_DIR": str(tmp_path / "cache")}
     children = []
     for number in range(2):
         folder = write_project(
             tmp_path / str(number), _EXAMPLE_MODEL, name=f"net{number}", targets=_LINUX
         )
         words = command("build", "--project", folder)
-        children.append(subprocess.Popen(words, cwd=ROOT, stderr=subprocess.PIPE, text=True))
+        children.append(
+            subprocess.Popen(
+                words,
+                cwd=ROOT,
+                env={**os.environ, **environment},
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+        )
     while any(child.poll() is None for child in children):
-        assert anvil("cache", "gc", "--max-size", "0 B").returncode == 0
+        assert anvil("cache", "gc", "--max-size", "0 B", **environment).returncode == 0
     ended = [child.communicate()[1] for child in children]
     assert [child.returncode for child in children] == [0, 0], ended
 
