@@ -64,7 +64,8 @@ class Single:
         moved = products + np.copysign(self.away[:, None], sums.astype(np.float32))
         # Beyond these bounds outputs saturate in any case.
         rounded = np.rint(np.clip(moved, -1024, 1024)).astype(np.int64)
-        return np.clip(rounded + target.zero_point, target.least, target.greatest)
+        clipped: Int64Array = np.clip(rounded + target.zero_point, target.least, target.greatest)
+        return clipped
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -79,7 +80,8 @@ class Double:
         products = sums.astype(np.float64) * self.scale[:, None]
         moved = products + np.copysign(self.away[:, None], sums.astype(np.float64))
         rounded = (moved + (_MAGIC + target.zero_point)).view(np.int64).astype(np.int32)
-        return np.clip(rounded.astype(np.int64), target.least, target.greatest)
+        outputs: Int64Array = np.clip(rounded, target.least, target.greatest).astype(np.int64)
+        return outputs
 
 
 def single_precision(target: Target, scales: Float64Array, aways: Float64Array) -> Single:
