@@ -45,6 +45,7 @@ class Choice:
     plan: Plan
     prediction: Prediction
     misfits: tuple[Misfit, ...]  # empty where it meets every requirement
+    kernel_order: tuple[Criterion, ...] = ()  # by which its kernels were weighed
 
     @property
     def label(self) -> str:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from anvil.core.target import Target
     from anvil.core.tensor import DType
 
+SPECIALISED = "@specialised"  # behind the symbol of a kernel that is compiled for one call
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Constant:
@@ -101,6 +103,12 @@ class PlannedCall:
     variant: Variant
     scratch_offset: int | None  # bytes into the arena; None without scratch
     scratch_bytes: int
+    is_specialised: bool = False  # compiled once more for this call, with its parameters known
+
+    @property
+    def kernel(self) -> str:
+        """The kernel's symbol, and what marks a copy that is the call's own."""
+        return f"{self.variant.symbol}{SPECIALISED if self.is_specialised else ''}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -314,6 +314,7 @@ def traced_files(
 ) -> dict[str, bytes]:
     """`project/` for a graph as it is, with nothing chosen: what `verify --layers` traces."""
     from anvil.ops.registry import DEFINITIONS
+    from anvil.plan.costs import load_costs
     from anvil.plan.document import plan_digest
     from anvil.plan.fit import misfits
     from anvil.plan.kernel_registry import load_variants
@@ -326,6 +327,8 @@ def traced_files(
         variants=load_variants(contents(sources.kernels)),
         definitions=DEFINITIONS,
         model_sha256=workspace.model.sha256,
+        costs=load_costs(contents(sources.profiles), target),
+        order=tuple(Criterion(name) for name in workspace.order),
     )
     wrong = misfits(plan, Requirements())
     if wrong:

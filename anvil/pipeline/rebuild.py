@@ -55,7 +55,7 @@ if TYPE_CHECKING:
 _NOT_PLANNED_AGAIN = frozenset(
     {
         "accuracy", "bands", "candidates", "choices", "decision", "disabled_rewrites", "fidelity",
-        "rewrites", "warnings",
+        "kernel_order", "rewrites", "warnings",
     }
 )  # fmt: skip
 
@@ -216,8 +216,10 @@ class _Rebuild:
         )
 
     def _plan(self, document: Mapping[str, Any]) -> Plan:
+        from anvil.core.decision import Criterion
         from anvil.core.plan import MemoryStrategy
         from anvil.ops.registry import DEFINITIONS
+        from anvil.plan.costs import load_costs
         from anvil.plan.kernel_registry import load_variants
         from anvil.plan.make import make_plan
         from anvil.plan.rewrites.rewrite import rewrite
@@ -235,6 +237,8 @@ class _Rebuild:
             model_sha256=str(document["model_sha256"]),
             candidate=str(document["candidate"]),
             strategy=MemoryStrategy(bands=int(document["bands"])),
+            costs=load_costs(contents(self.sources.profiles), self.target),
+            order=tuple(Criterion(word) for word in document["kernel_order"]),
         )
 
     def _plan_mistakes(self, document: Mapping[str, Any], plan: Plan) -> list[Diagnostic]:

@@ -1,8 +1,9 @@
 """The choice: every way to build for one target, ordered, and the best that fits.
 
 A candidate is planned as it is; where a rewrite buys speed with flash, without that rewrite,
-too; and where RAM is the limit, with its first stage in bands of rows. All are predicted and
-compared with the target's limits. Among those that fit the best by the stated order is taken;
+too; where a limit is exceeded, with the kernels that need least of what is missing; and where
+RAM still is the limit, with its first stage in bands of rows. All are predicted and compared
+with the target's limits. Among those that fit the best by the stated order is taken;
 what comes behind in that order is kept with it, and the Pareto front is marked.
 """
 
@@ -38,6 +39,12 @@ if TYPE_CHECKING:
 
 _BANDS = (2, 3, 4, 6, 8, 12, 16, 24)
 _RAM = "RAM"  # Misfit.quantity
+# Misfit.quantity -> by what kernels are weighed where there is too little of it.
+_SPARING: dict[str, tuple[tuple[Criterion, ...], str]] = {
+    _RAM: ((Criterion.RAM, Criterion.LATENCY), "with the kernels of the least memory"),
+    "flash": ((Criterion.FLASH, Criterion.LATENCY), "with the smallest kernels"),
+    "latency": ((Criterion.LATENCY,), "with the fastest kernels"),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +71,7 @@ class _Case:
     target: Target
     requirements: Requirements
     costs: CostTable | None
+    order: tuple[Criterion, ...]
 
 
 def choose(
@@ -74,7 +82,10 @@ def choose(
     Raises AnvilError where no candidate could be planned at all, with every reason.
     """
     case = _Case(
-        target=target, requirements=requirements, costs=load_costs(material.profiles, target)
+        target=target,
+        requirements=requirements,
+        costs=load_costs(material.profiles, target),
+        order=tuple(order),
     )
     choices: list[Choice] = []
     failed = list(material.failed)
@@ -135,7 +146,13 @@ def _choices_of(
     graph: Graph,
     case: _Case,
 ) -> list[Choice]:
-    def planned(disabled: frozenset[str], variation: str, bands: int = 1) -> Choice:
+    def planned(
+        variation: str,
+        *,
+        disabled: frozenset[str] = material.disabled_rewrites,
+        bands: int = 1,
+        order: tuple[Criterion, ...] = case.order,
+    ) -> Choice:
         rewritten = _rewritten(material, candidate, graph, disabled)
         plan = make_plan(
             rewritten.graph,
@@ -146,6 +163,8 @@ def _choices_of(
             model_sha256=candidate.sha256,
             candidate=candidate.name,
             strategy=MemoryStrategy(bands=bands),
+            costs=case.costs,
+            order=order,
         )
         prediction = predict(plan, case.costs)
         return Choice(
@@ -157,16 +176,32 @@ def _choices_of(
             plan=plan,
             prediction=prediction,
             misfits=_misfits(candidate, plan, prediction, case.requirements),
+            kernel_order=order,
         )
 
-    usual = planned(material.disabled_rewrites, "")
+    usual = planned("")
     # A rewrite that takes flash for speed is a choice; the others only gain.
     dear = [one.name for one in usual.applied if one.weight_bytes_saved < 0]
-    return [
-        usual,
-        *(planned(material.disabled_rewrites | {name}, f"without {name}") for name in dear),
-        *_in_bands(usual, lambda n: planned(material.disabled_rewrites, f"in {n} bands", n)),
+    without = [
+        planned(f"without {name}", disabled=material.disabled_rewrites | {name}) for name in dear
     ]
+    sparing = [
+        choice
+        for quantity, (order, variation) in _SPARING.items()
+        if any(misfit.quantity == quantity for misfit in usual.misfits)
+        for choice in [planned(variation, order=order)]
+        if _kernels(choice) != _kernels(usual)
+    ]
+    least = min((usual, *sparing), key=lambda choice: choice.plan.arena_bytes)
+    in_bands = _in_bands(
+        least,
+        lambda n_bands: planned(f"in {n_bands} bands", bands=n_bands, order=least.kernel_order),
+    )
+    return [usual, *without, *sparing, *in_bands]
+
+
+def _kernels(choice: Choice) -> list[tuple[str, bool]]:
+    return [(p.variant.symbol, p.is_specialised) for p in choice.plan.calls]
 
 
 def _in_bands(usual: Choice, planned: Callable[[int], Choice]) -> list[Choice]:

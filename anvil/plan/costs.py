@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from anvil.core.diagnostics import AnvilError, Diagnostic
 from anvil.core.digest import key_of
+from anvil.core.plan import SPECIALISED
 from anvil.plan.yaml_data import load_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from anvil.core.plan import Variant
     from anvil.core.target import Target, Toolchain
     from anvil.plan.features import Linear
 
@@ -33,7 +35,10 @@ class HelperCost:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KernelCost:
-    """One kernel variant; a linear function is over the names of features.py."""
+    """One kernel variant; a linear function is over the names of features.py.
+
+    Of a specialised one, `code_bytes` are those of the largest copy that was measured.
+    """
 
     source_digest: str
     code_bytes: int  # instructions and constants of its own
@@ -65,6 +70,11 @@ class CostTable:
     kernels: Mapping[str, KernelCost]  # by symbol
     helpers: Mapping[str, HelperCost]
     programs: Mapping[str, ProgramCost]  # by kind of project: platformio, cmake, web
+
+    def kernel(self, variant: Variant, *, is_specialised: bool = False) -> KernelCost | None:
+        """What is known of a variant as it is now; None where its source has changed."""
+        cost = self.kernels.get(variant.symbol + (SPECIALISED if is_specialised else ""))
+        return cost if cost is not None and cost.source_digest == variant.digest else None
 
 
 def flags_digest(toolchain: Toolchain) -> str:

@@ -55,6 +55,9 @@ def decision_sections(decision: Decision, candidates: Sequence[Candidate]) -> di
         "fidelity": None if chosen is None else fidelity_document(chosen.candidate.fidelity),
         "disabled_rewrites": [] if chosen is None else list(chosen.disabled_rewrites),
         "bands": 1 if chosen is None else chosen.n_bands,
+        "kernel_order": []
+        if chosen is None
+        else [criterion.value for criterion in chosen.kernel_order],
         "rewrites": []
         if chosen is None
         else [

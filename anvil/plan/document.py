@@ -29,7 +29,7 @@ def plan_digest(plan: Plan) -> str:
             "calls": [
                 [
                     planned.op_index,
-                    planned.variant.symbol,
+                    planned.kernel,
                     planned.scratch_offset,
                     *_call(planned.call),
                 ]
@@ -147,6 +147,7 @@ def plan_document(
                 "index": planned.op_index,
                 "op": planned.op_kind,
                 "variant": planned.variant.symbol,
+                "specialised": planned.is_specialised,
                 "tensor": plan.graph.tensors[planned.call.outputs[0]].name,
                 "macs": planned.call.n_macs,
                 "weight_bytes": weight_bytes,

@@ -11,18 +11,22 @@ from anvil.core.plan import MemoryStrategy, Plan, PlannedCall
 from anvil.plan.bands import Banded, in_bands, stages
 from anvil.plan.halves import expand_halves
 from anvil.plan.memory import ArenaLayout, CallMemory, least_bytes, plan_memory
+from anvil.plan.needs import needs
 from anvil.plan.overlap import smallest_distances
-from anvil.plan.select import Choice, select
+from anvil.plan.select import Choice, Feasible, Option, feasible
+from anvil.plan.weigh import Weighing, weigh
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from anvil.core.decision import Criterion
     from anvil.core.graph import Graph
     from anvil.core.plan import KernelCall, Variant
     from anvil.core.target import Target
     from anvil.ops.definition import OperatorDefinition
+    from anvil.plan.costs import CostTable
 
-    _Choose = Callable[[Banded], tuple[list[Choice], list[CallMemory]]]
+    _Options = Callable[[Banded], list[Feasible]]
 
 
 def make_plan(
@@ -35,10 +39,13 @@ def make_plan(
     model_sha256: str,
     candidate: str = "int8",
     strategy: MemoryStrategy = MemoryStrategy(),  # noqa: B008  frozen
+    costs: CostTable | None = None,
+    order: Sequence[Criterion] = (),
 ) -> Plan:
     """Lower every operator, choose its kernels and lay out the arena.
 
-    Raises AnvilError where an operator has no kernel for this core.
+    costs, order: what kernels are weighed by; without costs the first of kernels.yaml that
+    fits is taken. Raises AnvilError where an operator has no kernel for this core.
     """
     graph = expand_halves(graph, definitions)
     aliases = {op.outputs[0]: op.inputs[0] for op in graph.ops if definitions[op.kind].is_alias}
@@ -49,8 +56,9 @@ def make_plan(
         for call in definitions[op.kind].lower(op, graph)
     ]
     given = Banded(graph=graph, lowered=tuple(lowered), slices={})
-    choose = partial(_choose, variants=variants, target=target)
-    work = _best(given, choose, aliases, strategy)
+    options = partial(_feasible, variants=variants, target=target)
+    weighing = Weighing(name=name, target=target, costs=costs, order=tuple(order))
+    work = _best(given, options, aliases, strategy, weighing)
     layout = work.layout
     return Plan(
         name=name,
@@ -62,10 +70,11 @@ def make_plan(
                 op_index=op.index,
                 op_kind=op.kind,
                 lowered=call,
-                call=choice.call,
-                variant=choice.variant,
+                call=choice.option.call,
+                variant=choice.option.variant,
                 scratch_offset=offset,
-                scratch_bytes=choice.scratch_bytes,
+                scratch_bytes=choice.option.scratch_bytes,
+                is_specialised=choice.option.is_specialised,
             )
             for (op, call), choice, offset in zip(
                 [work.calls.lowered[number] for number in layout.order],
@@ -93,22 +102,32 @@ class _Work:
 
 
 def _best(
-    given: Banded, choose: _Choose, aliases: Mapping[int, int], strategy: MemoryStrategy
+    given: Banded,
+    options: _Options,
+    aliases: Mapping[int, int],
+    strategy: MemoryStrategy,
+    weighing: Weighing,
 ) -> _Work:
     """The calls as they are, or with the stage in bands whose arena is the smallest."""
-    choices, memory = choose(given)
+    choices = _weighed(given, options(given), aliases, weighing)
+    memory = _memory(given, choices)
     layout = plan_memory(given.graph, memory, aliases, strategy)
     best = _Work(calls=given, choices=choices, layout=layout)
+    taken = {
+        (op.index, call.op): choice.option
+        for (op, call), choice in zip(given.lowered, choices, strict=True)
+    }
     trials = []
     for n_ops in stages(given.graph, given.lowered) if strategy.bands > 1 else ():
         calls = in_bands(given.graph, given.lowered, n_ops, strategy.bands)
         if calls is None:
             continue
-        choices, memory = choose(calls)
+        choices = _as_before(calls, options(calls), taken)
+        memory = _memory(calls, choices)
         if not any(
-            first % needs.alignment_bytes
-            for needs in memory
-            for tensor in (*needs.inputs, *needs.outputs)
+            first % one.alignment_bytes
+            for one in memory
+            for tensor in (*one.inputs, *one.outputs)
             for _, first in [calls.slices.get(tensor, (0, 0))]
         ):
             least = least_bytes(
@@ -153,39 +172,68 @@ def _refuse_constant_outputs(graph: Graph, aliases: Mapping[int, int]) -> None:
         raise AnvilError(*mistakes)
 
 
-def _choose(
-    calls: Banded, *, variants: Sequence[Variant], target: Target
-) -> tuple[list[Choice], list[CallMemory]]:
+def _feasible(calls: Banded, *, variants: Sequence[Variant], target: Target) -> list[Feasible]:
+    """What can run each call. Raises AnvilError with every call that nothing can run."""
     features = frozenset(target.core.features)
-    choices: list[Choice] = []
-    memory: list[CallMemory] = []
+    found: list[Feasible] = []
     mistakes: list[Diagnostic] = []
     for op, call in calls.lowered:
         try:
-            choice = select(call, op.index, variants, features)
-            if not isinstance(choice, str):
-                choices.append(choice)
-                memory.append(_memory_of(call, choice, calls.graph))
+            options = feasible(call, op.index, variants, features)
+            if not isinstance(options, str):
+                found.append(options)
                 continue
         except ValueError as error:
-            choice = str(error)
+            options = str(error)
         mistakes.append(
             Diagnostic(
                 code="plan.no-kernel",
-                message=f"op {op.index} {op.kind} on {target.name}: {choice}",
+                message=f"op {op.index} {op.kind} on {target.name}: {options}",
                 file=f"kernels/{call.op}/kernels.yaml",
             )
         )
     if mistakes:
         raise AnvilError(*mistakes, exit_code=ExitCode.BAD_INPUT)
-    return choices, memory
+    return found
 
 
-def _memory_of(call: KernelCall, choice: Choice, graph: Graph) -> CallMemory:
+def _weighed(
+    calls: Banded, found: Sequence[Feasible], aliases: Mapping[int, int], weighing: Weighing
+) -> list[Choice]:
+    lowered = [call for _, call in calls.lowered]
+    lives = needs(calls.graph, lowered, aliases)
+
+    def need(number: int, option: Option) -> int:
+        return lives.of(number, _memory_of(lowered[number], option, calls.graph))
+
+    return weigh(calls.graph, calls.lowered, found, need, weighing)
+
+
+def _as_before(
+    calls: Banded, found: Sequence[Feasible], taken: Mapping[tuple[int, str], Option]
+) -> list[Choice]:
+    """The kernels that the whole operators were given, for their bands, where they fit those."""
+    choices = []
+    for (op, call), one in zip(calls.lowered, found, strict=True):
+        before = taken[op.index, call.op]
+        same = [option for option in one.options if option.variant is before.variant]
+        option = same[0] if same else one.options[0]
+        choices.append(Choice(option=option, rejected=one.rejected))
+    return choices
+
+
+def _memory(calls: Banded, choices: Sequence[Choice]) -> list[CallMemory]:
+    return [
+        _memory_of(call, choice.option, calls.graph)
+        for (_, call), choice in zip(calls.lowered, choices, strict=True)
+    ]
+
+
+def _memory_of(call: KernelCall, option: Option, graph: Graph) -> CallMemory:
     return CallMemory(
         inputs=call.inputs,
         outputs=call.outputs,
-        scratch_bytes=choice.scratch_bytes,
-        alignment_bytes=choice.variant.alignment_bytes,
-        distances=tuple(smallest_distances(choice.variant.traversal, call, graph.tensors).items()),
+        scratch_bytes=option.scratch_bytes,
+        alignment_bytes=option.variant.alignment_bytes,
+        distances=tuple(smallest_distances(option.variant.traversal, call, graph.tensors).items()),
     )

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from anvil.core.prediction import CallCost, Prediction
 from anvil.plan.features import call_names, evaluate_linear
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
-    from anvil.core.plan import Plan
+    from anvil.core.graph import Graph
+    from anvil.core.plan import KernelCall, Plan, PlannedCall
     from anvil.plan.costs import CostTable, KernelCost, ProgramCost
     from anvil.plan.features import Linear, Names
 
@@ -25,23 +27,19 @@ def predict(plan: Plan, costs: CostTable | None) -> Prediction:
     Instructions and cycles are exact up to what depends on the data, such as which way a
     rounding goes. Cycles count no wait state of the memory. The stack is a bound.
     """
-    known = _known(plan, costs)
+    known = [_cost(planned, costs) for planned in plan.calls]
     program = None if costs is None else costs.programs.get(plan.target.build)
-    calls = []
-    nanoseconds: list[float | None] = []
-    for planned in plan.calls:
-        cost = known.get(planned.variant.symbol)
-        call = {} if cost is None else call_names(planned.lowered, plan.graph)
-        instructions, cycles, spent = (
-            _value(linear, call)
-            for linear in (
-                (None, None, None)
-                if cost is None
-                else (cost.instructions, cost.cycles, cost.nanoseconds)
-            )
-        )
-        calls.append(CallCost(instructions=_rounded(instructions), cycles=_rounded(cycles)))
-        nanoseconds.append(spent)
+    spent = [
+        None if cost is None else spent_by(cost, call_names(planned.lowered, plan.graph))
+        for planned, cost in zip(plan.calls, known, strict=True)
+    ]
+    calls = [
+        CallCost(instructions=None, cycles=None)
+        if one is None
+        else CallCost(instructions=_rounded(one.instructions), cycles=_rounded(one.cycles))
+        for one in spent
+    ]
+    nanoseconds = [None if one is None else one.nanoseconds for one in spent]
     base = None if program is None else program.instructions
     cycles_total = _sum([base, *(call.cycles for call in calls)])
     names = program_names(plan)
@@ -59,61 +57,91 @@ def predict(plan: Plan, costs: CostTable | None) -> Prediction:
         or (None if program is None else program.reserved_stack_bytes),
         code_bytes=code_bytes,
         weight_bytes=plan.weight_bytes,
-        unknown=tuple(sorted({p.variant.symbol for p in plan.calls} - known.keys())),
+        unknown=tuple(
+            sorted(
+                {
+                    planned.variant.symbol
+                    for planned, cost in zip(plan.calls, known, strict=True)
+                    if cost is None
+                }
+            )
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spent:
+    """What one kernel call takes; None for what its core is not measured in."""
+
+    instructions: float | None
+    cycles: float | None
+    nanoseconds: float | None
+
+
+def spent_by(cost: KernelCost, names: Names) -> Spent:
+    """What a kernel takes for a call with these numbers."""
+    return Spent(
+        instructions=_value(cost.instructions, names),
+        cycles=_value(cost.cycles, names),
+        nanoseconds=_value(cost.nanoseconds, names),
     )
 
 
 def program_names(plan: Plan) -> Names:
-    """What the linear functions of a program are over.
+    """What the linear functions of a program are over; see `names_of_program`."""
+    return names_of_program(
+        plan.name,
+        plan.graph,
+        [(planned.call, planned.scratch_offset is not None) for planned in plan.calls],
+    ) | {"weight_bytes": plan.weight_bytes}
+
+
+def names_of_program(
+    name: str, graph: Graph, calls: Sequence[tuple[KernelCall, bool]]
+) -> dict[str, int | float]:
+    """What the linear functions of a program are over, but for the bytes of the weights.
 
     padding: bytes between the constant arrays; field_bytes: of the parameter structs;
     argument_words: pointers that calls pass; deepest_arguments: of the call with the most;
-    port_text: characters of the names of inputs and outputs.
+    port_text: characters of the names of inputs and outputs. calls: as their kernels take
+    them, and whether with scratch memory.
     """
-    graph = plan.graph
     ports = (*graph.inputs, *graph.outputs)
-    tensors = {i for p in plan.calls for i in p.call.inputs if graph.tensors[i].is_constant}
+    tensors = {i for call, _ in calls for i in call.inputs if graph.tensors[i].is_constant}
     arrays = [graph.tensors[index].n_bytes for index in sorted(tensors)]
-    constants = dict.fromkeys(constant for p in plan.calls for constant in p.call.constants)
+    constants = dict.fromkeys(constant for call, _ in calls for constant in call.constants)
     arrays += [len(constant.data) for constant in constants]
     arguments = [
-        1
-        + len(p.call.inputs)
-        + len(p.call.constants)
-        + len(p.call.outputs)
-        + (p.scratch_offset is not None)
-        for p in plan.calls
+        1 + len(call.inputs) + len(call.constants) + len(call.outputs) + has_scratch
+        for call, has_scratch in calls
     ]
     return {
-        "calls": len(plan.calls),
+        "calls": len(calls),
         "argument_words": sum(arguments),
         "deepest_arguments": max(arguments, default=0),
-        "field_bytes": sum(_FIELD_BYTES * len(p.call.parameters) for p in plan.calls),
+        "field_bytes": sum(_FIELD_BYTES * len(call.parameters) for call, _ in calls),
         "padding": sum(-n_bytes % _CONSTANT_ALIGNMENT for n_bytes in arrays),
         "arrays": len(arrays),
         "ports": len(ports),
         "port_text": sum(len(graph.tensors[index].name) for index in ports),
-        "name_length": len(plan.name),
-        "weight_bytes": plan.weight_bytes,
+        "name_length": len(name),
     }
 
 
-def _known(plan: Plan, costs: CostTable | None) -> dict[str, KernelCost]:
-    """The costs of the plan's variants, where they were measured on the same source."""
+def _cost(planned: PlannedCall, costs: CostTable | None) -> KernelCost | None:
     if costs is None:
-        return {}
-    return {
-        p.variant.symbol: costs.kernels[p.variant.symbol]
-        for p in plan.calls
-        if p.variant.symbol in costs.kernels
-        and costs.kernels[p.variant.symbol].source_digest == p.variant.digest
-    }
+        return None
+    return costs.kernel(planned.variant, is_specialised=planned.is_specialised)
 
 
-def _used(plan: Plan, known: dict[str, KernelCost]) -> list[KernelCost] | None:
-    """The costs of the kernels in use, each once; None where one is not known."""
-    symbols = sorted({planned.variant.symbol for planned in plan.calls})
-    return None if set(symbols) - known.keys() else [known[symbol] for symbol in symbols]
+def _used(plan: Plan, known: Sequence[KernelCost | None]) -> list[KernelCost] | None:
+    """The costs of the kernels in use, one that calls share once; None where one is not known."""
+    found: dict[tuple[str, int | None], KernelCost] = {}
+    for number, (planned, cost) in enumerate(zip(plan.calls, known, strict=True)):
+        if cost is None:
+            return None
+        found[planned.variant.symbol, number if planned.is_specialised else None] = cost
+    return list(found.values())
 
 
 def _sizes(

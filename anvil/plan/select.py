@@ -1,7 +1,11 @@
-"""The one place where a kernel variant is chosen."""
+"""Which kernel variants can run a call, and why the others cannot.
+
+Nothing is chosen before: plan/weigh.py takes one of what is left here.
+"""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,12 +19,28 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
-    """The variant for one call, its scratch memory, and what was not taken."""
+class Option:
+    """One way to run a call."""
 
     variant: Variant
     call: KernelCall  # as the variant takes it
     scratch_bytes: int
+    is_specialised: bool = False  # compiled once more for this call, with its parameters known
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feasible:
+    """What can run a call, in the order of kernels.yaml, one or more; and what cannot."""
+
+    options: tuple[Option, ...]
+    rejected: tuple[Rejection, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """What runs a call, and why nothing else does."""
+
+    option: Option
     rejected: tuple[Rejection, ...]
 
 
@@ -45,35 +65,51 @@ def evaluate(expression: str, call: KernelCall) -> int | float | bool:
     return value
 
 
-def select(
+def feasible(
     call: KernelCall, op_index: int, variants: Sequence[Variant], features: frozenset[str]
-) -> Choice | str:
-    """The first variant in the order of kernels.yaml whose conditions hold.
+) -> Feasible | str:
+    """The variants whose conditions hold, with the call as each takes it.
 
     Returns a sentence where none fits, and ValueError where an expression is wrong.
     """
+    options: list[Option] = []
     rejected: list[Rejection] = []
     for variant in variants:
         if (variant.op, variant.dtype) != (call.op, call.dtype):
             continue
-        missing = [feature for feature in variant.requires if feature not in features]
-        if missing:
-            reason = f"the core lacks {', '.join(missing)}"
-        elif variant.when and not evaluate(variant.when, call):
-            reason = f"not {variant.when}"
+        found = _option(call, variant, features)
+        if isinstance(found, Option):
+            options.append(found)
         else:
-            try:
-                return Choice(
-                    variant=variant,
-                    call=packed(variant, call),
-                    scratch_bytes=_scratch_bytes(variant, call),
-                    rejected=tuple(rejected),
-                )
-            except NotPackable as refusal:
-                reason = str(refusal)
-        rejected.append(Rejection(op_index=op_index, choice=variant.symbol, reason=reason))
+            rejected.append(Rejection(op_index=op_index, choice=variant.symbol, reason=found))
+    if options:
+        return Feasible(options=tuple(options), rejected=tuple(rejected))
     reasons = "; ".join(f"{r.choice}: {r.reason}" for r in rejected)
     return f"no kernel for {call.op} {call.dtype}" + (f" ({reasons})" if reasons else "")
+
+
+def _option(call: KernelCall, variant: Variant, features: frozenset[str]) -> Option | str:
+    """The call as `variant` runs it, or why it cannot."""
+    missing = [feature for feature in variant.requires if feature not in features]
+    if missing:
+        return f"the core lacks {', '.join(missing)}"
+    if variant.when and not evaluate(variant.when, call):
+        return f"not {variant.when}{_values(variant.when, call)}"
+    try:
+        return Option(
+            variant=variant,
+            call=packed(variant, call),
+            scratch_bytes=_scratch_bytes(variant, call),
+        )
+    except NotPackable as refusal:
+        return str(refusal)
+
+
+def _values(expression: str, call: KernelCall) -> str:
+    """The parameters that an expression names, with the values of this call."""
+    words = set(re.findall(r"[A-Za-z_]\w*", expression))
+    known = [f"{name} = {value}" for name, value in call.parameters if name in words]
+    return f", where {', '.join(known)}" if known else ""
 
 
 def _scratch_bytes(variant: Variant, call: KernelCall) -> int:
