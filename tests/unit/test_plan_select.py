@@ -1,4 +1,4 @@
-"""The first variant whose conditions hold, and why the others were not taken."""
+"""Which variants can run a call, and why the others cannot."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from anvil.core.plan import KernelCall, Variant
-from anvil.plan.select import Choice, evaluate, select
+from anvil.plan.select import Feasible, evaluate, feasible
 
 _CALL = KernelCall(
     op="add",
@@ -38,34 +38,36 @@ _FAST = replace(
 )
 
 
-def chosen(call: KernelCall, *features: str) -> Choice:
-    choice = select(call, 7, [_FAST, _SCALAR], frozenset(features))
-    assert isinstance(choice, Choice)
-    return choice
+def found(call: KernelCall, *features: str) -> Feasible:
+    one = feasible(call, 7, [_FAST, _SCALAR], frozenset(features))
+    assert isinstance(one, Feasible)
+    return one
 
 
-def test_the_first_that_fits_is_taken() -> None:
-    choice = chosen(_CALL, "dsp", "fpu")
-    assert (choice.variant, choice.scratch_bytes, choice.rejected) == (_FAST, 24, ())
+def test_all_that_fit_stay_in_the_order_of_kernels_yaml() -> None:
+    one = found(_CALL, "dsp", "fpu")
+    assert [option.variant for option in one.options] == [_FAST, _SCALAR]
+    assert [option.scratch_bytes for option in one.options] == [24, 0]
+    assert one.rejected == ()
 
 
 def test_a_missing_feature_and_a_predicate_are_reasons() -> None:
-    (rejection,) = chosen(_CALL, "dsp").rejected
+    (rejection,) = found(_CALL, "dsp").rejected
     assert (rejection.op_index, rejection.choice) == (7, _FAST.symbol)
     assert rejection.reason == "the core lacks fpu"
-    odd = chosen(replace(_CALL, parameters=(("depth", 5),)), "dsp", "fpu")
-    assert odd.variant is _SCALAR
-    assert odd.rejected[0].reason == "not depth % 4 == 0"
+    odd = found(replace(_CALL, parameters=(("depth", 5), ("units", 2))), "dsp", "fpu")
+    assert [option.variant for option in odd.options] == [_SCALAR]
+    assert odd.rejected[0].reason == "not depth % 4 == 0, where depth = 5"
 
 
 def test_other_operators_and_dtypes_are_no_candidates() -> None:
     others = [replace(_SCALAR, op="mul"), replace(_SCALAR, dtype="int16")]
-    assert select(_CALL, 0, others, frozenset()) == "no kernel for add int8"
+    assert feasible(_CALL, 0, others, frozenset()) == "no kernel for add int8"
 
 
 def test_where_none_fits_every_reason_is_told() -> None:
-    found = select(_CALL, 0, [_FAST], frozenset())
-    assert found == f"no kernel for add int8 ({_FAST.symbol}: the core lacks dsp, fpu)"
+    one = feasible(_CALL, 0, [_FAST], frozenset())
+    assert one == f"no kernel for add int8 ({_FAST.symbol}: the core lacks dsp, fpu)"
 
 
 @pytest.mark.parametrize("size", ["-1", "depth / 8", "1e999", "1e999 - 1e999", "depth > 3"])
@@ -73,13 +75,13 @@ def test_scratch_that_is_no_size_is_refused(size: str) -> None:
     with pytest.raises(
         ValueError, match=r"anvil_add_int8_direct__scalar: scratch_bytes .* no size"
     ):
-        select(_CALL, 0, [replace(_SCALAR, scratch_bytes=size)], frozenset())
+        feasible(_CALL, 0, [replace(_SCALAR, scratch_bytes=size)], frozenset())
 
 
 def test_a_whole_number_of_bytes_may_be_a_quotient() -> None:
-    choice = select(_CALL, 0, [replace(_SCALAR, scratch_bytes="depth / 4")], frozenset())
-    assert isinstance(choice, Choice)
-    assert choice.scratch_bytes == 3
+    one = feasible(_CALL, 0, [replace(_SCALAR, scratch_bytes="depth / 4")], frozenset())
+    assert isinstance(one, Feasible)
+    assert one.options[0].scratch_bytes == 3
 
 
 _TWO = replace(_CALL, parameters=(("depth", 12), ("units", 3)))
