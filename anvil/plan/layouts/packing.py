@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     Options = Mapping[str, int | str]
 
 # In the order in which they are listed to whoever names another.
-LAYOUTS: tuple[str, ...] = ("channel_pairs",)
+LAYOUTS: tuple[str, ...] = ("byte_blocks", "channel_pairs")
 _REMEMBERED = 4096  # layers; a model's bands and targets share them
 
 
