@@ -1,4 +1,4 @@
-"""A kernel is right as near to its input as plan/overlap.py says, and one element nearer wrong."""
+"""A kernel is right as near to its input as plan/overlap.py says, a scalar one no nearer."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ import pytest
 
 from anvil.ops.registry import DEFINITIONS
 from anvil.plan.kernel_registry import load_variants
+from anvil.plan.layouts.packing import packed
 from anvil.plan.overlap import smallest_distances
 from anvil.plan.select import evaluate
-from tests.support.kernel_harness import PLATFORMS, Case, core_features, kernel_files
+from tests.support.kernel_harness import PLATFORMS, Case, core_features, fits, kernel_files
 from tests.support.overlap_program import OverlapCheck, run_checks
 
 if TYPE_CHECKING:
@@ -76,14 +77,14 @@ def checks_of(variant: Variant) -> Iterator[OverlapCheck]:
     for name, call, tensors in calls():
         if (call.op, call.dtype) != (variant.op, variant.dtype) or len(call.outputs) != 1:
             continue
-        if variant.when and not evaluate(variant.when, call):
+        if not fits(variant, call):
             continue
         if max(tensors[i].n_bytes for i in (*call.inputs, *call.outputs)) > _LARGEST:
             continue
         for over, distance in smallest_distances(variant.traversal, call, tensors).items():
             yield OverlapCheck(
                 name=name,
-                call=call,
+                call=packed(variant, call),
                 variant=variant,
                 scratch_bytes=int(evaluate(variant.scratch_bytes, call)),
                 tensors=tensors,
@@ -100,6 +101,8 @@ def test_the_distance_is_the_smallest(variant: Variant, tmp_path: Path) -> None:
     results = list(zip(checks, run_checks(checks, tmp_path), strict=True))
     wrong = [(c.name, c.over, c.distance_bytes) for c, (is_right, _) in results if not is_right]
     assert wrong == []
+    if variant.isa != "scalar":
+        return  # it may read long before it writes; its traversal promises no less than that
     # Where the output is one value, or saturates, it can be right by chance.
     nearer = [is_right for c, (_, is_right) in results if c.distance_bytes > -c.source.n_bytes]
     assert nearer.count(False) >= len(nearer) / 4

@@ -86,7 +86,7 @@ class OverlapCheck:
     """One call whose output lies over tensor `over`, `distance_bytes` below it."""
 
     name: str
-    call: KernelCall
+    call: KernelCall  # as the variant takes it
     variant: Variant
     scratch_bytes: int
     tensors: tuple[Tensor, ...]  # that the call's inputs and outputs index
@@ -121,7 +121,7 @@ def run_checks(checks: Sequence[OverlapCheck], folder: Path) -> list[tuple[bool,
         *_toolchain_flags(_NATIVE.core),
         "-Wno-unused",  # not every program needs all of the support
         *("-I", str(_KERNELS), "-I", str(_HARNESS)),
-        *sorted({str(_KERNELS / check.variant.source) for check in checks}),
+        *sorted({str(_KERNELS / path) for c in checks for path in _sources(c.variant)}),
         str(source),
         str(_HARNESS / _NATIVE.driver),
         *("-o", str(program)),
@@ -137,13 +137,17 @@ def run_checks(checks: Sequence[OverlapCheck], folder: Path) -> list[tuple[bool,
     return [(bool(flags[2 * n]), bool(flags[2 * n + 1])) for n in range(len(checks))]
 
 
+def _sources(variant: Variant) -> tuple[str, ...]:
+    return (variant.source, *variant.parts)
+
+
 def _source(checks: Sequence[OverlapCheck]) -> str:
     room = max(
         tensor.n_bytes
         for check in checks
         for tensor in (*(check.tensors[i] for i in check.call.inputs), check.output)
     )
-    headers = sorted({f'#include "{check.variant.op}/{check.variant.op}.h"' for check in checks})
+    headers = sorted({f'#include "{path}"' for c in checks for path in c.variant.prototypes})
     values = {"room": -(-room // _ALIGNMENT) * _ALIGNMENT + _ALIGNMENT, "scratch": _SCRATCH_BYTES}
     lines = [_SUPPORT % values, *headers]
     for number, check in enumerate(checks):
@@ -157,9 +161,7 @@ def _check_source(name: str, check: OverlapCheck, room: int) -> list[str]:
     call = check.call
     assert check.scratch_bytes <= _SCRATCH_BYTES, check.name
     fields = "".join(f"  .{field} = {_literal(value)},\n" for field, value in call.parameters)
-    lines = [
-        f"static const anvil_{call.op}_{call.dtype}_parameters {name}_parameters = {{\n{fields}}};"
-    ]
+    lines = [f"static const {check.variant.struct} {name}_parameters = {{\n{fields}}};"]
     for constant in call.constants:
         lines += _array(f"{name}_{constant.name}", constant.dtype, constant.data)
     arguments = [f"&{name}_parameters"]
