@@ -25,6 +25,7 @@ from anvil.config.wording import listed
 from anvil.core.diagnostics import AnvilError, Diagnostic
 from anvil.core.digest import key_of
 from anvil.core.target import (
+    CmsdkConsole,
     Console,
     Core,
     Emulator,
@@ -45,6 +46,7 @@ _EMULATOR_KEYS = {
     "node": (),
     "native": (),
 }
+_CONSOLE_KEYS = {"uarte": ("tx", "rx"), "cmsdk-uart": ("clock",)}
 _REFERENCE = re.compile(r"(?:boards|cores)/[a-z0-9][a-z0-9_-]*")
 _PIN = re.compile(r"P([0-9])\.([0-9]{1,2})")
 _ADDRESS_SPACE = 1 << 32  # of a microcontroller
@@ -216,7 +218,7 @@ def _need_keys(reader: Reader) -> None:
     if reader.text(("build",)) == "platformio":
         keys += [("mcu",), ("clock",), ("stack",), ("interrupts",)]
         keys += [("memory", r, k) for r in ("flash", "ram") for k in ("origin", "size")]
-        keys += [("platformio", k) for k in ("board", "registry_platform")]
+        keys += [("platformio", "board")]
     for key in keys:
         reader.need(key)
 
@@ -278,13 +280,25 @@ def _check_build(reader: Reader, core: Core | None) -> None:
             reader.error(("artifacts", index), "config.build", message)
 
 
-def _console(reader: Reader) -> Console | None:
+def _console(reader: Reader) -> Console | CmsdkConsole | None:
     kind = reader.text(("console", "kind"))
     base = reader.integer(("console", "base"))
     baud = reader.integer(("console", "baud"))
     tx_pin, rx_pin = _pin(reader, "tx"), _pin(reader, "rx")
-    if kind is None or base is None or baud is None or tx_pin is None or rx_pin is None:
-        return None  # absent, or the schema said what is missing
+    clock_hz = reader.hertz(("console", "clock"))
+    if kind is None or base is None or baud is None or kind not in _CONSOLE_KEYS:
+        return None  # absent, or the schema said what is wrong
+    for key in sorted({key for keys in _CONSOLE_KEYS.values() for key in keys}):
+        if key not in _CONSOLE_KEYS[kind] and reader.find(("console", key)) is not None:
+            owner = next(owner for owner, keys in _CONSOLE_KEYS.items() if key in keys)
+            message = f"{key!r} is a key of {owner}, and this console is {kind}"
+            reader.error(("console", key), "config.console", message, "remove it")
+    if kind == "cmsdk-uart":
+        if not clock_hz:
+            return None
+        return CmsdkConsole(kind=kind, base=base, clock_hz=clock_hz, baud=baud)
+    if tx_pin is None or rx_pin is None:
+        return None
     if tx_pin == rx_pin:
         reader.error(("console", "rx"), "config.console", "rx is the same pin as tx")
     return Console(kind=kind, base=base, tx_pin=tx_pin, rx_pin=rx_pin, baud=baud)
@@ -311,7 +325,7 @@ def _emulator(reader: Reader) -> Emulator | None:
 def _platformio(reader: Reader) -> PlatformIO | None:
     board = reader.text(("platformio", "board"))
     platform = reader.text(("platformio", "registry_platform"))
-    if board is None or platform is None:
+    if board is None:
         return None
     return PlatformIO(board=board, registry_platform=platform)
 

@@ -69,6 +69,16 @@ class Console:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CmsdkConsole:
+    """The same on the UART of Arm's Cortex-M System Design Kit, whose pins are fixed."""
+
+    kind: str  # cmsdk-uart
+    base: int  # address of the peripheral
+    clock_hz: int  # of the peripheral: a divider makes the rate from it
+    baud: int  # bits per second
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Emulator:
     """What runs the built artifact on the desk."""
 
@@ -83,7 +93,7 @@ class PlatformIO:
     """What PlatformIO's users know the board as."""
 
     board: str  # nrf52840_dk
-    registry_platform: str  # nordicnrf52
+    registry_platform: str | None = None  # nordicnrf52, where the registry knows the board
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,7 +149,7 @@ class Target:
     ram: Region | None = None
     stack_bytes: int | None = None  # reserved for the stack on a microcontroller
     n_interrupts: int = 0  # external interrupts in the vector table
-    console: Console | None = None
+    console: Console | CmsdkConsole | None = None
     platformio: PlatformIO | None = None
     mcuboot: Mcuboot | None = None  # the bootloader that starts the firmware, if one does
     digest: str  # SHA-256 of the profile's values, core and toolchain included

@@ -46,6 +46,8 @@ if TYPE_CHECKING:
 
 # Every tensor at once may not fit the board; the emulator has this much (mps2's PSRAM).
 _EMULATOR_RAM_BYTES = 4 * 1024**2
+# Where it is, if not where the board's own RAM begins: behind mps3's data TCM lies nothing.
+_EMULATOR_RAM_ORIGIN = {"mps3-an547": 0x31000000}
 # Layers are large, and a defect shows in the first inferences.
 N_INFERENCES = 4
 
@@ -116,7 +118,7 @@ class LayerCheck:
         workspace, store = self._workspace, self._workspace.store
         roomy = target
         if target.ram is not None:
-            roomy = replace(target, ram=_roomy(target.ram))
+            roomy = replace(target, ram=_roomy(target.ram, target.emulator.machine))
         files = traced_files(workspace, self._sources, roomy, graph)
         project = store.put_tree(
             {path.removeprefix(PROJECT): content for path, content in files.items()}, frozenset()
@@ -187,9 +189,12 @@ class LayerCheck:
         }
 
 
-def _roomy(region: Region) -> Region:
-    """The region, as large as the emulator's memory."""
-    return replace(region, size_bytes=max(region.size_bytes, _EMULATOR_RAM_BYTES))
+def _roomy(region: Region, machine: str | None) -> Region:
+    """A region as large as the emulator's memory; the region itself where it is larger."""
+    if region.size_bytes >= _EMULATOR_RAM_BYTES:
+        return region
+    origin = _EMULATOR_RAM_ORIGIN.get(machine or "", region.origin)
+    return replace(region, origin=origin, size_bytes=_EMULATOR_RAM_BYTES)
 
 
 def reference(

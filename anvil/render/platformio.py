@@ -7,47 +7,51 @@ that `pio run` needs no registry.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from anvil import __version__
 from anvil.core.diagnostics import AnvilError, Diagnostic
+from anvil.render.consoles import console_files, console_problems, console_values
 from anvil.render.environment import jinja_environment, render
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from anvil.core.plan import Plan
-    from anvil.core.target import Console, Mcuboot, Region, Target, Toolchain
+    from anvil.core.target import Mcuboot, Region, Target, Toolchain
 
 # What PlatformIO 6.2.0 asks for: its package tool-scons 4.41101 stands for SCons 4.11.1.
 PLATFORMIO_VERSION = "6.2.0"
 SCONS_VERSION = "4.11.1"
 _TOOL_SCONS_VERSION = "4.41101.0"
 
-# BAUDRATE of Nordic's UARTE: the register's own values, as the product specification lists
-# them; they follow no formula exactly.
-_UARTE_BAUDRATE = {
-    9600: 0x00275000,
-    19200: 0x004EA000,
-    38400: 0x009D0000,
-    57600: 0x00EB0000,
-    115200: 0x01D60000,
-    230400: 0x03B00000,
-    250000: 0x04000000,
-    460800: 0x07400000,
-    921600: 0x0F000000,
-    1000000: 0x10000000,
-}
 
-# Machines of qemu-system-arm with a CMSDK timer: its address, and nanoseconds per tick,
-# which are instructions per tick under `-icount shift=0` (25 MHz).
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Machine:
+    """What counts time in one machine of qemu-system-arm."""
+
+    counter: str  # plain file under templates/ that reads it
+    timer_base: int  # address
+    instructions_per_tick: int  # nanoseconds per tick, under `-icount shift=0`
+
+
+_CMSDK_TIMER = _Machine(  # 25 MHz
+    counter="firmware/emulator/counter_instructions.c",
+    timer_base=0x40000000,
+    instructions_per_tick=40,
+)
 _MACHINES = {
-    "mps2-an385": (0x40000000, 40),
-    "mps2-an386": (0x40000000, 40),
-    "mps2-an500": (0x40000000, 40),
+    "mps2-an385": _CMSDK_TIMER,
+    "mps2-an386": _CMSDK_TIMER,
+    "mps2-an500": _CMSDK_TIMER,
+    "mps3-an547": _Machine(  # 20 MHz
+        counter="firmware/emulator/counter_fpgaio.c",
+        timer_base=0x59302000,
+        instructions_per_tick=50,
+    ),
 }
 
-_PINS_PER_PORT = 32
 _MAX_PORTS = 255
 
 # Path in the project -> plain file under templates/, which gets a first line that names it.
@@ -59,11 +63,8 @@ _PLAIN_FILES = {
     "firmware/common/stack.c": "firmware/common/stack.c",
     "firmware/common/stack.h": "firmware/common/stack.h",
     "firmware/common/startup.c": "firmware/common/startup.c",
-    "firmware/device/console_uarte.c": "firmware/device/console_uarte.c",
     "firmware/device/counter_cycles.c": "firmware/device/counter_cycles.c",
-    "firmware/device/soc_nrf52.c": "firmware/device/soc_nrf52.c",
     "firmware/emulator/console_semihosting.c": "firmware/emulator/console_semihosting.c",
-    "firmware/emulator/counter_instructions.c": "firmware/emulator/counter_instructions.c",
     "firmware/emulator/soc_emulator.c": "firmware/emulator/soc_emulator.c",
     "platformio/packages/tool-scons/scons.py": "platformio/scons.py",
     "platformio/platforms/anvil/builder/main.py": "platformio/builder.py",
@@ -121,9 +122,18 @@ def render_platformio(
         version=__version__,
         owner=None,
     )
-    for path, template in _PLAIN_FILES.items():
+    plain = _PLAIN_FILES | _chosen_files(plan.target)
+    for path, template in plain.items():
         files[path] = _banner(path, template, plan_digest) + templates[template]
     return dict(sorted((files | dict(library)).items()))
+
+
+def _chosen_files(target: Target) -> dict[str, str]:
+    """Path in the project -> plain file, of those that depend on the board and the emulator."""
+    assert target.console is not None
+    assert target.emulator.machine is not None
+    counter = _MACHINES[target.emulator.machine].counter
+    return {counter: counter, **console_files(target.console)}
 
 
 def _banner(path: str, template: str, plan_digest: str) -> bytes:
@@ -146,7 +156,7 @@ def _values(plan: Plan, plan_digest: str) -> dict[str, Any]:
         or machine is None
     ):
         raise AnvilError(*problems)
-    timer_base, instructions_per_tick = _MACHINES[machine]
+    counter = _MACHINES[machine]
     mcu = target.mcu or target.core.name
     return {
         "plan_digest": plan_digest,
@@ -159,14 +169,15 @@ def _values(plan: Plan, plan_digest: str) -> dict[str, Any]:
         "vendor": target.board.split()[0],
         "mcu": mcu,
         "mcu_lower": mcu.lower(),
-        "pyocd_target": mcu.lower(),
+        # Where nothing is flash, nothing is flashed.
+        "pyocd_target": mcu.lower() if console.kind == "uarte" else "",
         "core": target.core.name,
         "clock_hz": target.clock_hz or 0,
         "n_interrupts": target.n_interrupts,
         "stack_bytes": target.stack_bytes,
         "machine": machine,
-        "timer_base": f"0x{timer_base:08X}",
-        "instructions_per_tick": instructions_per_tick,
+        "timer_base": f"0x{counter.timer_base:08X}",
+        "instructions_per_tick": counter.instructions_per_tick,
         "platformio_version": PLATFORMIO_VERSION,
         "scons_version": SCONS_VERSION,
         "compiler": _compiler(target.toolchain),
@@ -175,7 +186,7 @@ def _values(plan: Plan, plan_digest: str) -> dict[str, Any]:
         "link_flags": list(target.toolchain.link_flags),
         **_memory_values(target.flash, target.ram),
         **_mcuboot_values(target.mcuboot),
-        **_console_values(console),
+        **console_values(console),
     }
 
 
@@ -230,22 +241,6 @@ def _mcuboot_values(mcuboot: Mcuboot | None) -> dict[str, Any]:
     }
 
 
-def _console_values(console: Console) -> dict[str, Any]:
-    tx_port, tx_pin = divmod(console.tx_pin, _PINS_PER_PORT)
-    rx_port, rx_pin = divmod(console.rx_pin, _PINS_PER_PORT)
-    return {
-        "console_base": f"0x{console.base:08X}",
-        "tx_port": tx_port,
-        "tx_pin": tx_pin,
-        "tx_name": f"P{tx_port}.{tx_pin:02}",
-        "rx_port": rx_port,
-        "rx_pin": rx_pin,
-        "rx_name": f"P{rx_port}.{rx_pin:02}",
-        "baud": console.baud,
-        "baudrate_register": f"0x{_UARTE_BAUDRATE[console.baud]:08X}",
-    }
-
-
 def _problems(target: Target) -> list[Diagnostic]:
     missing = [
         what
@@ -268,25 +263,8 @@ def _problems(target: Target) -> list[Diagnostic]:
         )
         for what in missing
     ]
-    console = target.console
-    if console is not None and console.kind != "uarte":
-        problems.append(
-            Diagnostic(
-                code="target.console",
-                message=f"target {target.name} has a console of kind {console.kind!r}",
-                path="console.kind",
-                hint="the only kind that has a driver is uarte",
-            )
-        )
-    if console is not None and console.baud not in _UARTE_BAUDRATE:
-        problems.append(
-            Diagnostic(
-                code="target.baud",
-                message=f"target {target.name}: UARTE has no rate of {console.baud} baud",
-                path="console.baud",
-                hint=f"choose one of {', '.join(map(str, sorted(_UARTE_BAUDRATE)))}",
-            )
-        )
+    if target.console is not None:
+        problems += console_problems(target.name, target.console)
     if target.emulator.machine not in _MACHINES:
         problems.append(
             Diagnostic(

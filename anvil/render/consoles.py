@@ -1,0 +1,115 @@
+"""The device's serial console: which files drive it, and the numbers that they are given."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from anvil.core.diagnostics import Diagnostic
+from anvil.core.target import CmsdkConsole, Console
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# BAUDRATE of Nordic's UARTE: the register's own values, as the product specification lists
+# them; they follow no formula exactly.
+_UARTE_BAUDRATE = {
+    9600: 0x00275000,
+    19200: 0x004EA000,
+    38400: 0x009D0000,
+    57600: 0x00EB0000,
+    115200: 0x01D60000,
+    230400: 0x03B00000,
+    250000: 0x04000000,
+    460800: 0x07400000,
+    921600: 0x0F000000,
+    1000000: 0x10000000,
+}
+
+# BAUDDIV of the Cortex-M System Design Kit's UART (its Technical Reference Manual, 4.4).
+_CMSDK_LEAST_DIVIDER = 16
+_CMSDK_GREATEST_DIVIDER = (1 << 20) - 1
+# Both ends sample in the middle of a bit: ten bits may drift by half of one, at two clocks.
+_MAX_RATE_ERROR = 0.02
+
+_PINS_PER_PORT = 32
+
+# Path in the project -> plain file under templates/, by the console's kind. A chip's clocks and
+# its serial port come together: nobody but Nordic has UARTE.
+_FILES = {
+    "uarte": {
+        "firmware/device/console_uarte.c": "firmware/device/console_uarte.c",
+        "firmware/device/soc_nrf52.c": "firmware/device/soc_nrf52.c",
+    },
+    "cmsdk-uart": {
+        "firmware/device/console_cmsdk.c": "firmware/device/console_cmsdk.c",
+        "firmware/device/soc_mps3.c": "firmware/device/soc_mps3.c",
+    },
+}
+
+
+def console_files(console: Console | CmsdkConsole) -> Mapping[str, str]:
+    """The driver's files: path in the project -> plain file under templates/."""
+    return _FILES[console.kind]
+
+
+def console_values(console: Console | CmsdkConsole) -> dict[str, Any]:
+    """What templates say of a console without problems."""
+    values: dict[str, Any] = {
+        "console_kind": console.kind,
+        "console_base": f"0x{console.base:08X}",
+        "baud": console.baud,
+    }
+    if isinstance(console, CmsdkConsole):
+        return values | {"baud_divider": _divider(console)}
+    tx_port, tx_pin = divmod(console.tx_pin, _PINS_PER_PORT)
+    rx_port, rx_pin = divmod(console.rx_pin, _PINS_PER_PORT)
+    return values | {
+        "tx_port": tx_port,
+        "tx_pin": tx_pin,
+        "tx_name": f"P{tx_port}.{tx_pin:02}",
+        "rx_port": rx_port,
+        "rx_pin": rx_pin,
+        "rx_name": f"P{rx_port}.{rx_pin:02}",
+        "baudrate_register": f"0x{_UARTE_BAUDRATE[console.baud]:08X}",
+    }
+
+
+def console_problems(target: str, console: Console | CmsdkConsole) -> list[Diagnostic]:
+    """What no driver here can do."""
+    problems = []
+    if console.kind not in _FILES:
+        problems.append(
+            Diagnostic(
+                code="target.console",
+                message=f"target {target} has a console of kind {console.kind!r}",
+                path="console.kind",
+                hint=f"the kinds that have a driver are {' and '.join(sorted(_FILES))}",
+            )
+        )
+    if isinstance(console, CmsdkConsole):
+        divider = _divider(console)
+        is_possible = (
+            _CMSDK_LEAST_DIVIDER <= divider <= _CMSDK_GREATEST_DIVIDER
+            and abs(console.clock_hz / divider / console.baud - 1) <= _MAX_RATE_ERROR
+        )
+        message = f"no divider of {console.clock_hz} Hz gives {console.baud} baud"
+        hint = "choose a lower rate"
+    else:
+        is_possible = console.baud in _UARTE_BAUDRATE
+        message = f"UARTE has no rate of {console.baud} baud"
+        hint = f"choose one of {', '.join(map(str, sorted(_UARTE_BAUDRATE)))}"
+    if not is_possible:
+        problems.append(
+            Diagnostic(
+                code="target.baud",
+                message=f"target {target}: {message}",
+                path="console.baud",
+                hint=hint,
+            )
+        )
+    return problems
+
+
+def _divider(console: CmsdkConsole) -> int:
+    """The nearest."""
+    return (2 * console.clock_hz + console.baud) // (2 * console.baud)
