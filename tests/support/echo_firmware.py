@@ -128,8 +128,13 @@ def expected(data: bytes) -> bytes:
 
 def nrf52840() -> Target:
     """The target of the built-in profile."""
+    return built_in_target("nrf52840")
+
+
+def built_in_target(name: str) -> Target:
+    """The target of a built-in profile."""
     listings = all_targets(ROOT).listings
-    target = next(listing.target for listing in listings if listing.name == "nrf52840")
+    target = next(listing.target for listing in listings if listing.name == name)
     assert target is not None
     return target
 

@@ -120,6 +120,19 @@ PLATFORMS = (
         link_flags=("-Wl,-e,Reset_Handler", f"-Wl,-T,{_HARNESS / 'cortex_m.ld'}"),
     ),
     Platform(
+        name="cortex-m55",
+        core="cortex-m55",
+        driver="cortex_m.c",
+        runner=(
+            "qemu-system-arm",
+            *("-machine", "mps3-an547"),
+            *("-nographic", "-monitor", "none", "-serial", "none"),
+            *("-semihosting-config", "enable=on,target=native"),
+            "-kernel",
+        ),
+        link_flags=("-Wl,-e,Reset_Handler", f"-Wl,-T,{_HARNESS / 'cortex_m55.ld'}"),
+    ),
+    Platform(
         name="cortex-a72",
         core="cortex-a72",
         driver="linux.c",

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from elftools.elf.elffile import ELFFile
 
+from anvil.core.target import Console
 from tests.support.programs import MISSING
 
 if TYPE_CHECKING:
@@ -250,7 +251,7 @@ class Chip:
         self._arm = arm = importlib.import_module("unicorn.arm_const")
         assert target.flash is not None
         assert target.ram is not None
-        assert target.console is not None
+        assert isinstance(target.console, Console)
         self.now = 0
         self.tx_pin = target.console.tx_pin
         self.rx_pin = target.console.rx_pin

@@ -10,7 +10,7 @@ import pytest
 
 from anvil import __version__
 from anvil.core.diagnostics import AnvilError
-from anvil.core.target import Console, Emulator
+from anvil.core.target import CmsdkConsole, Console, Emulator
 from anvil.render.platformio import render_platformio
 from tests.support import echo_firmware as echo
 from tests.support.networks import Network
@@ -129,3 +129,26 @@ def test_more_tensors_than_the_protocol_counts_are_refused() -> None:
         "the model has 256 inputs",
         "the model has 256 outputs",
     ]
+
+
+def test_a_board_without_flash_is_loaded_not_flashed() -> None:
+    files = echo.project(echo.built_in_target("corstone300"))
+    assert "firmware/device/console_cmsdk.c" in files
+    assert "firmware/device/console_uarte.c" not in files
+    assert b"pyocd" not in files["README.md"]
+    assert b"upload_command" not in files["platformio.ini"]
+    board = files["firmware/device/board.h"].decode()
+    assert "#define CONSOLE_BAUDDIV 217u /* 115200 baud */" in board  # 25 MHz / 115200 = 217.01
+
+
+@pytest.mark.parametrize(
+    ("clock_hz", "baud"),
+    [(1_000_000, 115200), (1_900_000, 115200), (25_000_000, 20)],
+)
+def test_rates_that_no_divider_makes_are_refused(clock_hz: int, baud: int) -> None:
+    """A divider of 9 is too small, 16.5 is 3 % off, and 1,250,000 has too many bits."""
+    target = echo.built_in_target("corstone300")
+    console = CmsdkConsole(kind="cmsdk-uart", base=0, clock_hz=clock_hz, baud=baud)
+    with pytest.raises(AnvilError) as caught:
+        echo.project(dataclasses.replace(target, console=console))
+    assert [d.path for d in caught.value.diagnostics] == ["console.baud"]

@@ -13,6 +13,7 @@ import pytest
 from elftools.elf.elffile import ELFFile
 
 from anvil.core.diagnostics import AnvilError
+from anvil.core.target import Console
 from anvil.verify import litert_worker, protocol
 from anvil.verify.reference import decode
 from tests.support import echo_firmware as echo
@@ -86,7 +87,7 @@ def answers(chip: Chip) -> list[tuple[int, int]]:
 
 def test_the_start_sets_the_chip_up_as_its_profile_says(digits: Chip) -> None:
     console = echo.nrf52840().console
-    assert console is not None
+    assert isinstance(console, Console)
     assert (console.tx_pin, console.rx_pin, console.baud) == (6, 8, 115200)
     registers = digits.uarte.registers
     assert registers[0x50C] == 6
@@ -235,7 +236,7 @@ def test_a_line_on_other_pins_or_at_another_rate_hears_nothing(
     digits_elf: Path, change: dict[str, Any]
 ) -> None:
     target = echo.nrf52840()
-    assert target.console is not None
+    assert isinstance(target.console, Console)
     other = dataclasses.replace(target, console=dataclasses.replace(target.console, **change))
     chip = started(Chip(digits_elf, other))
     chip.write(request(protocol.MessageType.HELLO, 1))
