@@ -15,11 +15,12 @@ _GOOD = frozenset(
         "ran",
         "available",
         "planned",
+        "measured",
         "rebuilt",
         "released",
     }
 )
-_UNKNOWN = frozenset({"not_checked"})
+_UNKNOWN = frozenset({"not_checked", "not_measured"})
 
 
 def coloured(text: str, code: str, *, enabled: bool) -> str:

@@ -6,6 +6,7 @@ import argparse
 
 from anvil import __version__
 from anvil.commands import (
+    bench,
     building,
     ci,
     images,
@@ -31,7 +32,7 @@ exit codes: 0 done; 1 a build or check failed, or this machine lacks something;
 
 
 # In the order of --help.
-_GROUPS = (planning, building, ci, images, locking, releasing, verify_release, machine)
+_GROUPS = (planning, building, bench, ci, images, locking, releasing, verify_release, machine)
 
 
 def make_parser() -> argparse.ArgumentParser:

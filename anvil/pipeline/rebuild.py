@@ -29,10 +29,10 @@ from anvil.pipeline.planning import (
     MODEL_FILE,
     PLAN_FILE,
     PROJECT,
-    import_tflite_model,
     pretty,
     render_files,
 )
+from anvil.pipeline.replan import plan_again
 from anvil.pipeline.sources import Sources
 from anvil.pipeline.twice import fresh_store
 from anvil.release.files import SIGNED_SUFFIX, SOURCE, VERIFICATION, ReleaseFile
@@ -216,29 +216,14 @@ class _Rebuild:
         )
 
     def _plan(self, document: Mapping[str, Any]) -> Plan:
-        from anvil.core.decision import Criterion
-        from anvil.core.plan import MemoryStrategy
-        from anvil.ops.registry import DEFINITIONS
-        from anvil.plan.costs import load_costs
-        from anvil.plan.kernel_registry import load_variants
-        from anvil.plan.make import make_plan
-        from anvil.plan.rewrites.rewrite import rewrite
-
-        graph = import_tflite_model(
-            self.released[MODEL_FILE].content, f"{self.target.name}/{MODEL_FILE}"
-        )
-        disabled = frozenset(document["disabled_rewrites"])
-        return make_plan(
-            rewrite(graph, DEFINITIONS, disabled=disabled).graph,
+        return plan_again(
+            document,
+            self.released[MODEL_FILE].content,
+            file=f"{self.target.name}/{MODEL_FILE}",
             name=self.name,
             target=self.target,
-            variants=load_variants(contents(self.sources.kernels)),
-            definitions=DEFINITIONS,
-            model_sha256=str(document["model_sha256"]),
-            candidate=str(document["candidate"]),
-            strategy=MemoryStrategy(bands=int(document["bands"])),
-            costs=load_costs(contents(self.sources.profiles), self.target),
-            order=tuple(Criterion(word) for word in document["kernel_order"]),
+            kernels=contents(self.sources.kernels),
+            profiles=contents(self.sources.profiles),
         )
 
     def _plan_mistakes(self, document: Mapping[str, Any], plan: Plan) -> list[Diagnostic]:

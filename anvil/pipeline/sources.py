@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 # Those that could change what a plan holds: pillow decodes data, ortools places tensors.
 _LIBRARIES = ("ai-edge-litert", "jinja2", "numpy", "ortools", "pillow", "pyyaml", "simpleeval")
 
-# Pages and CI files: nothing of a build is made of them.
-_OTHER_TEMPLATES = ("ci/", "report/")
+# Timing programs, CI files and pages: nothing of a build is made of them.
+_OTHER_TEMPLATES = ("bench/", "ci/", "report/")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

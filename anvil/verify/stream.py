@@ -64,15 +64,25 @@ def built_file(invocation: Invocation, file_name: str) -> Path:
 def run_stream(invocation: Invocation, argv: Sequence[str]) -> RunResult:
     """Feed every inference to one run of `argv` and cut its answer into output tensors.
 
-    AnvilError, exit 1: `run.cannot-start`, `run.timeout`, `run.failed` (with the last lines
-    of its standard error) and `run.wrong-size`.
+    AnvilError, exit 1: as of `answer_of`, and `run.wrong-size`.
+    """
+    inputs = b"".join(data for batch in invocation.batches for data in batch)
+    outputs = _cut(invocation, answer_of(invocation, argv, inputs))
+    return RunResult(outputs=outputs, instructions=None, cycles=None, stack_bytes=None)
+
+
+def answer_of(invocation: Invocation, argv: Sequence[str], stdin: bytes) -> bytes:
+    """What one run of `argv` writes to its standard output.
+
+    AnvilError, exit 1: `run.cannot-start`, `run.timeout` and `run.failed` (with the last lines
+    of its standard error).
     """
     try:
         completed = process.run(
             argv,
             cwd=invocation.folder,
             environment={key: os.environ[key] for key in _PASSED_ON if key in os.environ},
-            stdin=b"".join(data for batch in invocation.batches for data in batch),
+            stdin=stdin,
             timeout_s=invocation.timeout_s,
             cancellation=invocation.cancellation,
         )
@@ -92,9 +102,7 @@ def run_stream(invocation: Invocation, argv: Sequence[str]) -> RunResult:
         raise failure(invocation, "failed", f"ended by signal {-completed.returncode}{said}")
     if completed.returncode != 0:
         raise failure(invocation, "failed", f"ended with exit code {completed.returncode}{said}")
-    return RunResult(
-        outputs=_cut(invocation, completed.stdout), instructions=None, cycles=None, stack_bytes=None
-    )
+    return completed.stdout
 
 
 def _cut(invocation: Invocation, answer: bytes) -> tuple[tuple[bytes, ...], ...]:

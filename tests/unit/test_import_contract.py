@@ -13,6 +13,7 @@ from tests.support.programs import ROOT
 PACKAGE = ROOT / "anvil"
 # One to a line: new stages are added here.
 PURE_STAGES = {
+    "bench",
     "config",
     "diff",
     "importers",

@@ -1,0 +1,1 @@
+"""What `anvil bench` measured: as values, beside a baseline, and as tables."""
