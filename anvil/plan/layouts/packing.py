@@ -24,7 +24,11 @@ if TYPE_CHECKING:
     Options = Mapping[str, int | str]
 
 # In the order in which they are listed to whoever names another.
-LAYOUTS: tuple[str, ...] = ("byte_blocks", "channel_pairs")
+LAYOUTS: tuple[str, ...] = (
+    "byte_blocks",
+    "channel_pairs",
+    "depthwise_3x3",
+)
 _REMEMBERED = 4096  # layers; a model's bands and targets share them
 
 

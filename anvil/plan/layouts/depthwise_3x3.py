@@ -1,0 +1,120 @@
+"""Depthwise 3x3 convolutions for Cortex-M with the DSP extension: five words for each channel.
+
+    three rows of weights, int8, each with a byte behind it: what this channel's addend is more
+    than the layer's, 0, 0
+    bias * 2**8, the input's zero point folded in, and what makes the rescaling exact
+    multiplier
+
+Taps outside of the image read the input's zero point, so that one bias holds everywhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from anvil.core.plan import KernelCall
+from anvil.ops.arrays import constant_of, numpy_dtype
+from anvil.plan.layouts.offset_rescale import offset_rescale
+from anvil.plan.layouts.packing import NotPackable
+from anvil.plan.layouts.rescaling import rounded_twice, sum_range
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy.typing as npt
+
+    from anvil.core.plan import Constant
+
+    Array = npt.NDArray[Any]
+
+# The C kernel has the same.
+_LEFT, _RIGHT = 8, 12
+_TAPS = 3
+_WORDS = 5
+
+
+def pack(call: KernelCall, options: Mapping[str, int | str]) -> KernelCall:
+    """The call of a 3x3 kernel.
+
+    options: `whole_bytes`, the planes up to which an image with stride 1 is one block; otherwise
+    `rows1` and `rows2`, the rows of a block with stride 1 and 2.
+    """
+    fields: dict[str, Any] = dict(call.parameters)
+    constants = {constant.name: _array(constant) for constant in call.constants}
+    weights = constants["weights"].reshape(_TAPS * _TAPS, -1).T  # by channel
+    bias, multiplier, shift = (constants[name] for name in ("bias", "multiplier", "shift"))
+    zero_point = fields["input_zero_point"]
+    sums = sum_range(weights, bias, zero_point)
+    if not (sums.fits_int32 and sums.fits_after(shift)):
+        msg = "its sums may wrap around"
+        raise NotPackable(msg)
+    reference = rounded_twice(
+        multiplier,
+        shift,
+        fields["output_zero_point"],
+        fields["output_min"],
+        fields["output_max"],
+    )
+    scales = np.ldexp(multiplier.astype(np.float64), shift - 31)
+    form = offset_rescale(
+        reference,
+        sums,
+        scales,
+        zero_point=fields["output_zero_point"],
+        left=_LEFT,
+        right=_RIGHT,
+    )
+    folded = bias.astype(np.int64) - zero_point * weights.astype(np.int64).sum(axis=1)
+    start = (folded << _LEFT) + form.offset
+    words = np.zeros((len(weights), _WORDS), np.int32)
+    rows = np.zeros((len(weights), _TAPS, 4), np.int8)
+    rows[:, :, :_TAPS] = weights.reshape(-1, _TAPS, _TAPS)
+    addend = (fields["output_zero_point"] << _RIGHT) + (1 << _RIGHT >> 1)
+    rows[:, 0, _TAPS] = form.addend - addend
+    words[:, :_TAPS] = rows.view("<i4")[:, :, 0]
+    words[:, 3] = start.astype(np.int32)  # the kernel's additions wrap around likewise
+    words[:, 4] = form.multiplier
+    block_rows, n_strips = _blocks(fields, options)
+    return replace(
+        call,
+        parameters=(
+            *((name, fields[name]) for name in _FIELDS),
+            ("stride", fields["stride_h"]),
+            ("pad_top", fields["pad_top"]),
+            ("pad_left", fields["pad_left"]),
+            ("input_zero_point", zero_point),
+            ("addend", addend),
+            ("block_rows", block_rows),
+            ("n_strips", n_strips),
+        ),
+        constants=(constant_of("channels", words),),
+    )
+
+
+def unpack(packed: KernelCall, options: Mapping[str, int | str]) -> dict[str, Array]:
+    """The weights as they were; bias and rescaling are in one sum, whose outputs are proved."""
+    del options
+    words = _array(packed.constants[0]).reshape(-1, _WORDS)
+    rows = np.ascontiguousarray(words[:, :_TAPS]).view(np.int8).reshape(-1, _TAPS, 4)
+    weights = rows[:, :, :_TAPS].reshape(len(words), -1).T
+    return {"weights": np.ascontiguousarray(weights).reshape(1, _TAPS, _TAPS, len(words))}
+
+
+_FIELDS = ("batches", "input_h", "input_w", "input_channels", "output_h", "output_w")
+
+
+def _blocks(fields: Mapping[str, Any], options: Mapping[str, int | str]) -> tuple[int, int]:
+    """Rows of a block, and strips that are expanded at once; scratch_bytes says the same."""
+    if fields["stride_h"] == 2:
+        return int(options["rows2"]), 1
+    n_strips = -(-fields["output_w"] // 6)
+    if 64 * n_strips * (fields["output_h"] + 2) <= int(options["whole_bytes"]):
+        return fields["output_h"], n_strips
+    return int(options["rows1"]), 1
+
+
+def _array(constant: Constant) -> Array:
+    return np.frombuffer(constant.data, numpy_dtype(constant.dtype)).reshape(constant.shape)

@@ -1,0 +1,139 @@
+#include "common/requantize.h"
+#include "depthwise_conv_2d/depthwise_conv_2d__dsp.h"
+#include "depthwise_conv_2d/three_by_three__dsp.h"
+
+/* Four channels at a time: the columns of a block of rows are spread to planes of int16 pairs, one
+ * for each channel, where a border is the input's zero point like any other column. Values are
+ * times 2^8, which costs nothing here, since bytes are masked rather than sign-extended, and keeps
+ * the bits that rescaling needs. */
+#define HIGH_BYTES 0xFF00FF00u
+
+typedef struct {
+  int32_t first; /* row or column of the image, the first of the strip */
+  int32_t begin; /* those inside the image, counted from the first */
+  int32_t end;
+} extent;
+
+static extent extent_of(int32_t first, int32_t n, int32_t image) {
+  const extent found = {first, anvil_clamp(-first, 0, n), anvil_clamp(image - first, 0, n)};
+  return found;
+}
+
+static uint32_t four_bytes(const int8_t *bytes) {
+  uint32_t word;
+  __builtin_memcpy(&word, bytes, sizeof word);
+  return word;
+}
+
+/* Pairs of columns of `rows` rows, down from a row of pixels; the planes are `plane` words long. */
+static void spread_pair(const int8_t *left, const int8_t *right, int32_t left_step,
+                        int32_t right_step, int32_t n_rows, int32_t row_words, int32_t plane,
+                        uint32_t *target) {
+  for (int32_t row = 0; row < n_rows; ++row) {
+    const uint32_t a = four_bytes(left);
+    const uint32_t b = four_bytes(right);
+    const uint32_t low = (a & 0xFFFFu) | b << 16;
+    const uint32_t high = a >> 16 | (b & 0xFFFF0000u);
+    target[0] = low << 8 & HIGH_BYTES;
+    target[plane] = low & HIGH_BYTES;
+    target[2 * plane] = high << 8 & HIGH_BYTES;
+    target[3 * plane] = high & HIGH_BYTES;
+    left += left_step;
+    right += right_step;
+    target += row_words;
+  }
+}
+
+/* The strip's columns of four channels that start at `input`. What is outside of the image stays
+ * in the planes, so that the first channels alone need to set it. */
+static void spread_strip(const anvil_depthwise_conv_2d_int8_3x3_parameters *p, const int8_t *input,
+                         extent rows, extent columns, int32_t n_rows, int32_t row_words,
+                         uint32_t *planes) {
+  const int32_t row_bytes = p->input_w * p->input_channels;
+  const int32_t plane = n_rows * row_words;
+  const uint32_t zero = (uint8_t)p->input_zero_point;
+  const uint32_t outside = zero << 24 | zero << 16 | zero << 8 | zero;
+  const int8_t *const zeros = (const int8_t *)&outside;
+  const int8_t *const top = input + (rows.first + rows.begin) * row_bytes;
+
+  for (int32_t word = 0; word < row_words; ++word) {
+    const int32_t column = 2 * word;
+    const int is_left = column >= columns.begin && column < columns.end;
+    const int is_right = column + 1 >= columns.begin && column + 1 < columns.end;
+    const int32_t offset = (columns.first + column) * p->input_channels;
+    if (is_left || is_right) {
+      spread_pair(is_left ? top + offset : zeros,
+                  is_right ? top + offset + p->input_channels : zeros, is_left ? row_bytes : 0,
+                  is_right ? row_bytes : 0, rows.end - rows.begin, row_words, plane,
+                  planes + rows.begin * row_words + word);
+    }
+  }
+}
+
+static void set_planes(uint32_t *planes, int32_t n_words, int32_t zero_point) {
+  const uint32_t zero = (uint32_t)zero_point << 8 & 0xFF00u;
+  for (int32_t word = 0; word < n_words; ++word) {
+    planes[word] = zero << 16 | zero;
+  }
+}
+
+void anvil_depthwise_conv_2d_int8_3x3__dsp(
+    const anvil_depthwise_conv_2d_int8_3x3_parameters *parameters, const int8_t *input,
+    const int32_t *channels, int8_t *output, void *scratch) {
+  const anvil_depthwise_conv_2d_int8_3x3_parameters p = *parameters;
+  const int32_t row_words = p.stride == 1 ? 4 : 5;
+  const int32_t strip_w = p.stride == 1 ? 6 : 4;
+  const int32_t pixel = p.input_channels;
+  const int32_t output_row = p.output_w * pixel;
+  uint32_t *const planes = (uint32_t *)scratch;
+  anvil_three_by_three_strip strip = {{0, 0, 0, 0, 0}, output_row, 0, p.addend};
+
+  for (int32_t batch = 0; batch < p.batches; ++batch) {
+    for (int32_t y = 0; y < p.output_h; y += p.block_rows) {
+      const int32_t block_h = anvil_clamp(p.output_h - y, 0, p.block_rows);
+      const int32_t n_rows = (block_h - 1) * p.stride + 3;
+      const int32_t plane = n_rows * row_words;
+      const extent rows = extent_of(y * p.stride - p.pad_top, n_rows, p.input_h);
+      strip.plane_bytes = block_h * p.stride * row_words * 4;
+      for (int32_t group = 0; group < p.output_w; group += strip_w * p.n_strips) {
+        const int32_t group_end = anvil_clamp(p.output_w, 0, group + strip_w * p.n_strips);
+        for (int32_t quad = 0; quad < pixel; quad += 4) {
+          /* The last four channels may have been computed in part. */
+          const int32_t first = quad > pixel - 4 ? pixel - 4 : quad;
+          uint32_t *target = planes;
+          for (int32_t x = group; x < group_end; x += strip_w) {
+            const extent columns =
+                extent_of(x * p.stride - p.pad_left, 2 * row_words, p.input_w);
+            if (quad == 0) {
+              set_planes(target, 4 * plane, p.input_zero_point);
+            }
+            spread_strip(&p, input + first, rows, columns, n_rows, row_words, target);
+            target += 4 * plane;
+          }
+          target = planes;
+          for (int32_t x = group; x < group_end; x += strip_w) {
+            const int32_t n_columns = anvil_clamp(p.output_w - x, 0, strip_w);
+            for (int32_t i = 0; i < 5; ++i) {
+              strip.offsets[i] = i + 1 < n_columns ? (i + 1) * pixel : 0;
+            }
+            for (int32_t channel = quad; channel < first + 4; ++channel) {
+              const int32_t *const words = (const int32_t *)target + (channel - first) * plane;
+              int8_t *const out = output + y * output_row + x * pixel + channel;
+              const int32_t *const constants = channels + channel * 5;
+              if (p.stride == 2) {
+                anvil_three_by_three_stride2_4(words, out, constants, &strip);
+              } else if (n_columns == 5) {
+                anvil_three_by_three_stride1_5(words, out, constants, &strip);
+              } else {
+                anvil_three_by_three_stride1_6(words, out, constants, &strip);
+              }
+            }
+            target += 4 * plane;
+          }
+        }
+      }
+    }
+    input += p.input_h * p.input_w * pixel;
+    output += p.output_h * output_row;
+  }
+}
