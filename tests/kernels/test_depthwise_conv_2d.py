@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from anvil.core.attributes import Activation, Padding
 from tests.support.kernel_harness import (
     Case,
     Platform,
@@ -26,6 +27,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _COMMON = Windows(image=(5, 6), filter=(3, 3), stride=(2, 1))
+_USUAL = (
+    Windows(image=(5, 6), filter=(3, 3)),
+    Windows(image=(7, 5), filter=(3, 3), padding=Padding.VALID),
+    Windows(image=(8, 9), filter=(3, 3), stride=(2, 2)),
+    Windows(image=(1, 13), filter=(3, 3)),
+)
 _CHANNELS = ((1, 1), (3, 1), (17, 1), (5, 2), (1, 3), (4, 3))
 
 
@@ -55,6 +62,19 @@ def _cases() -> list[Case]:
         )
         for fused in ACTIVATIONS
         for zero_points in ZERO_POINTS
+    ]
+    # What most networks have, and kernels of their own.
+    cases += [
+        depthwise_case(
+            windows,
+            input_channels=channels,
+            depth_multiplier=1,
+            batches=1 + i % 2,
+            fused=Activation.RELU,
+            zero_points=(ZERO_POINTS[i % 5][0], -128),
+        )
+        for i, windows in enumerate(_USUAL)
+        for channels in (4, 11)
     ]
     by_label = {
         "_one_scale": (0.013,),
