@@ -24,6 +24,8 @@ def live_bytes(blocks: Blocks) -> int:
         source, output = blocks.blocks[overlap.source], blocks.blocks[overlap.output]
         above = output.size_bytes - max(0, overlap.distance_bytes)
         share = max(0, min(above, source.size_bytes))
+        if overlap.in_place:
+            share = min(output.size_bytes, source.size_bytes)
         shares[overlap.output].append((overlap.source, share))
 
     def needed(time: int) -> int:
@@ -65,6 +67,10 @@ def is_refuted(blocks: Sequence[Block], pairs: Sequence[Pair], arena_bytes: int)
         changed = False
         for pair in pairs:
             first, second = pair.first, pair.second
+            if pair.in_place and max(lowest[first], lowest[second]) <= min(
+                highest[first], highest[second]
+            ):
+                continue
             may_go_up = lowest[first] + pair.up_bytes <= highest[second]
             may_go_down = lowest[second] + pair.down_bytes <= highest[first]
             if may_go_up and may_go_down:

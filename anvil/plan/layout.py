@@ -30,16 +30,18 @@ class Overlap:
     output: int
     source: int
     distance_bytes: int  # negative: it may start above, by so much
+    in_place: bool = False  # or both may start at the same byte
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Pair:
-    """Two blocks that meet: either stands above the other, and by how much at least."""
+    """Two blocks that meet: one stands above the other, and by how much at least."""
 
     first: int
     second: int
     up_bytes: int  # `second` starts at least so far above `first`, or
     down_bytes: int  # `first` starts at least so far above `second`
+    in_place: bool = False  # or both start at the same byte
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +70,11 @@ class Blocks:
         distances = {
             (overlap.output, overlap.source): overlap.distance_bytes for overlap in self.overlaps
         }
+        in_place = {
+            frozenset((overlap.output, overlap.source))
+            for overlap in self.overlaps
+            if overlap.in_place
+        }
         found = []
         for second, block in enumerate(self.blocks):
             for first, other in enumerate(self.blocks[:second]):
@@ -77,7 +84,15 @@ class Blocks:
                 up = min(other.size_bytes, distances.get((first, second), other.size_bytes))
                 down = min(block.size_bytes, distances.get((second, first), block.size_bytes))
                 if up + down > 1:
-                    found.append(Pair(first=first, second=second, up_bytes=up, down_bytes=down))
+                    found.append(
+                        Pair(
+                            first=first,
+                            second=second,
+                            up_bytes=up,
+                            down_bytes=down,
+                            in_place=frozenset((first, second)) in in_place,
+                        )
+                    )
         return tuple(found)
 
     def arena_bytes(self, offsets: Sequence[int]) -> int:

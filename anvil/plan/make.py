@@ -12,7 +12,7 @@ from anvil.plan.bands import Banded, in_bands, stages
 from anvil.plan.halves import expand_halves
 from anvil.plan.memory import ArenaLayout, CallMemory, least_bytes, plan_memory
 from anvil.plan.needs import needs
-from anvil.plan.overlap import smallest_distances
+from anvil.plan.overlap import as_walked, in_place_inputs, smallest_distances
 from anvil.plan.select import Choice, Feasible, Option, feasible
 from anvil.plan.weigh import Weighing, weigh
 
@@ -230,10 +230,12 @@ def _memory(calls: Banded, choices: Sequence[Choice]) -> list[CallMemory]:
 
 
 def _memory_of(call: KernelCall, option: Option, graph: Graph) -> CallMemory:
+    traversal, walked = option.variant.traversal, as_walked(call, option.call)
     return CallMemory(
         inputs=call.inputs,
         outputs=call.outputs,
         scratch_bytes=option.scratch_bytes,
         alignment_bytes=option.variant.alignment_bytes,
-        distances=tuple(smallest_distances(option.variant.traversal, call, graph.tensors).items()),
+        distances=tuple(smallest_distances(traversal, walked, graph.tensors).items()),
+        in_place=in_place_inputs(traversal, walked, graph.tensors),
     )

@@ -31,6 +31,7 @@ class CallMemory:
     scratch_bytes: int = 0
     alignment_bytes: int = 1  # of inputs and outputs, beyond their element's own
     distances: tuple[tuple[int, int], ...] = ()  # input -> bytes that the one output must be below
+    in_place: tuple[int, ...] = ()  # inputs where the one output may start instead
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +131,12 @@ def _best_order(
             source: min(sizes[source], sizes[output] - max(0, distance))
             for number in group
             for source, distance in calls[number].distances
+            for output in calls[number].outputs
+        }
+        shared |= {
+            source: min(sizes[source], sizes[output])
+            for number in group
+            for source in calls[number].in_place
             for output in calls[number].outputs
         }
         steps.append(
@@ -263,6 +270,7 @@ def _uses(
     reads = accesses(len(calls), graph.outputs)
     writes = accesses(-1, graph.inputs)
     distances: dict[tuple[int, int, int], int] = {}
+    in_place: set[tuple[int, int, int]] = set()
     for when, call in enumerate(calls):
         reads += accesses(when, call.inputs)
         writes += accesses(when, call.outputs)
@@ -271,4 +279,8 @@ def _uses(
             key = (when, numbers[places.root(source)], numbers[places.root(output)])
             between = distance + places.offset(output) - places.offset(source)
             distances[key] = max(between, distances.get(key, between))
-    return Uses(reads=reads, writes=writes, distances=distances)
+        for source in call.in_place:
+            (output,) = call.outputs
+            if places.offset(output) == places.offset(source):
+                in_place.add((when, numbers[places.root(source)], numbers[places.root(output)]))
+    return Uses(reads=reads, writes=writes, distances=distances, in_place=frozenset(in_place))

@@ -1,6 +1,6 @@
 """How near a kernel's output may lie to an input that it is the last to read.
 
-A kernel's `traversal` in kernels.yaml says in which order it reads and writes. All of them
+A kernel's `traversal` in kernels.yaml says in which order it reads and writes. Most
 write the output's elements in ascending row-major order, and an element is written after the
 last read that it depends on:
 
@@ -9,7 +9,10 @@ last read that it depends on:
     convolution     a pixel's channels one after the other, each reading the pixels of its
                     window and of these the channels of its group
     depthwise       likewise, each reading its one input channel
-    pooling         likewise, windows without dilation
+    channel_planes  a block of output rows after the other, of these a group of columns after the
+                    other: of four channels after the other all that their windows read, then all
+                    outputs; where one block is the whole image, in place, too
+    pooling         a pixel's channels one after the other, windows without dilation
     rows            output row n, element by element, each reading the whole input row n
     broadcast       the loops of the constant `loops`, one column of strides for each input
     reduction       one output after the other, each reading the elements that `output_loops`
@@ -24,6 +27,7 @@ tests/kernels/test_overlap.py.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +47,7 @@ TRAVERSALS = (
     "elementwise",
     "convolution",
     "depthwise",
+    "channel_planes",
     "pooling",
     "rows",
     "broadcast",
@@ -97,6 +102,27 @@ def smallest_distances(
     return {index: distance for index, distance in found.items() if index not in apart}
 
 
+def as_walked(lowered: KernelCall, packed: KernelCall) -> KernelCall:
+    """A call with its own parameters and those that a layout added, such as sizes of blocks."""
+    own = dict(lowered.parameters)
+    added = [(name, value) for name, value in packed.parameters if name not in own]
+    return replace(lowered, parameters=(*lowered.parameters, *added)) if added else lowered
+
+
+def in_place_inputs(traversal: str, call: KernelCall, tensors: Sequence[Tensor]) -> tuple[int, ...]:
+    """The inputs where the output of `call` may start, though perhaps not a little below."""
+    if traversal != "channel_planes":
+        return ()
+    fields: dict[str, Any] = dict(call.parameters)
+    (source,), (output,) = call.inputs, call.outputs
+    is_one_block = fields["block_rows"] >= fields["output_h"] and (
+        fields["block_columns"] >= fields["output_w"]
+    )
+    is_same = tensors[source].shape == tensors[output].shape
+    # Of batches and channels only those are read later that are written later, too.
+    return (source,) if is_one_block and is_same and not tensors[source].is_constant else ()
+
+
 @cache  # a layer is the same for every target
 def _distance(
     traversal: str,
@@ -114,6 +140,9 @@ def _distance(
         read = np.arange(n_read)
     elif traversal == "rows":
         ends, read = _rows(fields["batches"], fields["depth"], fields["units"])
+        return _threshold(ends * written_bytes, read * read_bytes)
+    elif traversal == "channel_planes":
+        ends, read = _planes(fields)
         return _threshold(ends * written_bytes, read * read_bytes)
     elif traversal in {"convolution", "depthwise", "pooling"}:
         ends, read = _windows(traversal, fields)
@@ -205,6 +234,27 @@ def _windows(traversal: str, fields: Mapping[str, Any]) -> tuple[Addresses, Addr
         ends.append(start + (group + 1) * group_writes - 1)
         read.append(np.minimum(window + group * group_reads, later))
     return np.concatenate(ends), np.concatenate(read)
+
+
+def _planes(fields: Mapping[str, Any]) -> tuple[Addresses, Addresses]:
+    """Elements written, and the lowest still to be read, after each four channels of a block."""
+    pixel = fields["input_channels"]
+    first_rows = _first_taps(fields, "h", "pad_top", 1)
+    first_columns = _first_taps(fields, "w", "pad_left", 1)
+    rows = np.arange(0, fields["output_h"], fields["block_rows"])
+    columns = np.arange(0, fields["output_w"], fields["block_columns"])
+    channels = np.arange(0, pixel, 4)
+    last_row = np.minimum(rows + fields["block_rows"], fields["output_h"]) - 1
+    last_column = np.minimum(columns + fields["block_columns"], fields["output_w"]) - 1
+    batch = np.arange(fields["batches"])[:, None, None, None]
+    pixels = (batch * fields["output_h"] + last_row[:, None, None]) * fields["output_w"]
+    pixels = pixels + last_column[:, None]
+    ends = pixels * pixel + np.minimum(channels + 4, pixel)
+    top = np.minimum.reduceat(first_rows, rows)[:, None, None]
+    left = np.minimum.reduceat(first_columns, columns)[:, None]
+    first = (batch * fields["input_h"] + top) * fields["input_w"] + left
+    read = np.where(np.maximum(top, left) >= _FAR, _FAR, first * pixel + channels)
+    return ends.reshape(-1), _still_to_read(read.reshape(-1))
 
 
 def _first_taps(fields: Mapping[str, Any], axis: str, padding: str, dilation: int) -> Addresses:

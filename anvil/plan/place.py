@@ -64,24 +64,34 @@ def _draws() -> Iterator[int]:
         yield state >> 16  # the low bits repeat soon
 
 
-def _neighbours(pairs: Iterable[Pair]) -> dict[int, list[tuple[int, int, int]]]:
-    """For each block the others it meets: how far they stand above it, or it above them."""
-    found: dict[int, list[tuple[int, int, int]]] = defaultdict(list)
+# Another block, and between which offsets from its own a block may not start.
+_Taken = tuple[int, int, int]
+
+
+def _neighbours(pairs: Iterable[Pair]) -> dict[int, list[_Taken]]:
+    """For each block the others it meets, and where beside them it may not start."""
+    found: dict[int, list[_Taken]] = defaultdict(list)
     for pair in pairs:
-        found[pair.first].append((pair.second, pair.up_bytes, pair.down_bytes))
-        found[pair.second].append((pair.first, pair.down_bytes, pair.up_bytes))
+        for block, other, below, above in (
+            (pair.first, pair.second, pair.up_bytes, pair.down_bytes),
+            (pair.second, pair.first, pair.down_bytes, pair.up_bytes),
+        ):
+            if pair.in_place:  # on both sides of the same start
+                found[block] += [(other, -below, 0), (other, 0, above)]
+            else:
+                found[block].append((other, -below, above))
     return found
 
 
 def _first_fit(
-    blocks: Blocks, neighbours: dict[int, list[tuple[int, int, int]]], order: Sequence[int]
+    blocks: Blocks, neighbours: dict[int, list[_Taken]], order: Sequence[int]
 ) -> tuple[int, ...]:
     offsets: dict[int, int] = {}
     for number in order:
         alignment = blocks.blocks[number].alignment_bytes
         taken = sorted(
-            (offsets[other] - below, offsets[other] + above)
-            for other, below, above in neighbours[number]
+            (offsets[other] + start, offsets[other] + end)
+            for other, start, end in neighbours[number]
             if other in offsets
         )
         offset = 0

@@ -32,6 +32,8 @@ class Uses:
     writes: Sequence[Access]
     # (call, block read, block written) -> the distance between the blocks that the call asks for
     distances: Mapping[tuple[int, int, int], int]
+    # those of which the call may put the result over what it reads, both whole and byte for byte
+    in_place: frozenset[tuple[int, int, int]] = frozenset()
 
 
 @dataclass(slots=True)
@@ -61,10 +63,26 @@ def _pairs(uses: Uses, blocks: Sequence[Block], found: Mapping[int, _Block]) -> 
                 continue
             if max(a.when for a in read.writes) >= min(a.when for a in written.writes):
                 continue  # the source is still being written
+            size = blocks[output].size_bytes
             distance = _distance(uses, (source, output), read.reads, written.writes)
-            if distance is not None and distance < blocks[output].size_bytes:
-                distance = max(distance, -blocks[source].size_bytes)
-                yield Overlap(output=output, source=source, distance_bytes=distance)
+            distance = size if distance is None else min(distance, size)
+            in_place = _is_in_place(uses, (source, output), read.reads, written.writes)
+            if in_place or distance < size:
+                yield Overlap(
+                    output=output,
+                    source=source,
+                    distance_bytes=max(distance, -blocks[source].size_bytes),
+                    in_place=in_place,
+                )
+
+
+def _is_in_place(
+    uses: Uses, pair: tuple[int, int], reads: Sequence[Access], writes: Sequence[Access]
+) -> bool:
+    """Whether one call alone writes the output, as the last to read the source."""
+    calls = {access.when for access in writes}
+    last = max((access.when for access in reads), default=None)
+    return last is not None and calls == {last} and (last, *pair) in uses.in_place
 
 
 def _distance(

@@ -33,11 +33,10 @@ def solve(
         added.domain.extend([low, high])
         return len(model.variables) - 1
 
-    def at_least(terms: Sequence[tuple[int, int]], bound: int, when: int | None = None) -> None:
-        """The sum of coefficient times variable is `bound` or more, if literal `when` holds."""
+    def at_least(terms: Sequence[tuple[int, int]], bound: int, *when: int) -> None:
+        """The sum of coefficient times variable is `bound` or more, if all of `when` hold."""
         constraint = model.constraints.add()
-        if when is not None:
-            constraint.enforcement_literal.append(when)
+        constraint.enforcement_literal.extend(when)
         constraint.linear.vars.extend([v for v, _ in terms])
         constraint.linear.coeffs.extend([c for _, c in terms])
         constraint.linear.domain.extend([bound, _MOST])
@@ -57,9 +56,18 @@ def solve(
         (first, first_alignment), (second, second_alignment) = steps[pair.first], steps[pair.second]
         is_up = variable(0, 1)
         upwards = [(second, second_alignment), (first, -first_alignment)]
-        at_least(upwards, pair.up_bytes, is_up)
-        at_least([(v, -c) for v, c in upwards], pair.down_bytes, -is_up - 1)
-        hints.append((is_up, int(known[pair.second] - known[pair.first] >= pair.up_bytes)))
+        downwards = [(v, -c) for v, c in upwards]
+        distance = known[pair.second] - known[pair.first]
+        apart: tuple[int, ...] = ()
+        if pair.in_place:
+            is_same = variable(0, 1)
+            at_least(upwards, 0, is_same)
+            at_least(downwards, 0, is_same)
+            hints.append((is_same, int(distance == 0)))
+            apart = (-is_same - 1,)
+        at_least(upwards, pair.up_bytes, is_up, *apart)
+        at_least(downwards, pair.down_bytes, -is_up - 1, *apart)
+        hints.append((is_up, int(distance >= pair.up_bytes)))
     model.objective.vars.append(arena)
     model.objective.coeffs.append(1)
     model.solution_hint.vars.extend([v for v, _ in hints])

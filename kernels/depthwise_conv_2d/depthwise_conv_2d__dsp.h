@@ -16,8 +16,8 @@ typedef struct {
   int32_t pad_left;
   int32_t input_zero_point;
   int32_t addend;      /* the output's zero point and one half, 2^12 to a step */
-  int32_t block_rows;  /* of the output, computed before the next ones */
-  int32_t n_strips;    /* of a block, expanded before any of its outputs is written */
+  int32_t block_rows;  /* of outputs, spread together and computed before the next ones */
+  int32_t block_columns;
 } anvil_depthwise_conv_2d_int8_3x3_parameters;
 
 /* channels: five words for each channel: three rows of weights, int8, each with a byte behind it,

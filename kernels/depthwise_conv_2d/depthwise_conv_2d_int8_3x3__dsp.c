@@ -95,8 +95,8 @@ void anvil_depthwise_conv_2d_int8_3x3__dsp(
       const int32_t plane = n_rows * row_words;
       const extent rows = extent_of(y * p.stride - p.pad_top, n_rows, p.input_h);
       strip.plane_bytes = block_h * p.stride * row_words * 4;
-      for (int32_t group = 0; group < p.output_w; group += strip_w * p.n_strips) {
-        const int32_t group_end = anvil_clamp(p.output_w, 0, group + strip_w * p.n_strips);
+      for (int32_t group = 0; group < p.output_w; group += p.block_columns) {
+        const int32_t group_end = anvil_clamp(p.output_w, 0, group + p.block_columns);
         for (int32_t quad = 0; quad < pixel; quad += 4) {
           /* The last four channels may have been computed in part. */
           const int32_t first = quad > pixel - 4 ? pixel - 4 : quad;

@@ -81,7 +81,8 @@ def checks_of(variant: Variant) -> Iterator[OverlapCheck]:
             continue
         if max(tensors[i].n_bytes for i in (*call.inputs, *call.outputs)) > _LARGEST:
             continue
-        for over, distance in smallest_distances(variant.traversal, call, tensors).items():
+        walked = as_walked(call, packed(variant, call))
+        for over, distance in smallest_distances(variant.traversal, walked, tensors).items():
             yield OverlapCheck(
                 name=name,
                 call=packed(variant, call),

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 _LEFT, _RIGHT = 8, 12
 _TAPS = 3
 _WORDS = 5
+_COLUMNS = {1: 6, 2: 4}  # of outputs in a strip, by stride
 
 
 def pack(call: KernelCall, options: Mapping[str, int | str]) -> KernelCall:
@@ -77,7 +78,7 @@ def pack(call: KernelCall, options: Mapping[str, int | str]) -> KernelCall:
     words[:, :_TAPS] = rows.view("<i4")[:, :, 0]
     words[:, 3] = start.astype(np.int32)  # the kernel's additions wrap around likewise
     words[:, 4] = form.multiplier
-    block_rows, n_strips = _blocks(fields, options)
+    block_rows, block_columns = _blocks(fields, options)
     return replace(
         call,
         parameters=(
@@ -88,7 +89,7 @@ def pack(call: KernelCall, options: Mapping[str, int | str]) -> KernelCall:
             ("input_zero_point", zero_point),
             ("addend", addend),
             ("block_rows", block_rows),
-            ("n_strips", n_strips),
+            ("block_columns", block_columns),
         ),
         constants=(constant_of("channels", words),),
     )
@@ -107,13 +108,13 @@ _FIELDS = ("batches", "input_h", "input_w", "input_channels", "output_h", "outpu
 
 
 def _blocks(fields: Mapping[str, Any], options: Mapping[str, int | str]) -> tuple[int, int]:
-    """Rows of a block, and strips that are expanded at once; scratch_bytes says the same."""
+    """The size of a block of outputs; scratch_bytes in kernels.yaml says the same."""
     if fields["stride_h"] == 2:
-        return int(options["rows2"]), 1
-    n_strips = -(-fields["output_w"] // 6)
+        return int(options["rows2"]), _COLUMNS[2]
+    n_strips = -(-fields["output_w"] // _COLUMNS[1])
     if 64 * n_strips * (fields["output_h"] + 2) <= int(options["whole_bytes"]):
-        return fields["output_h"], n_strips
-    return int(options["rows1"]), 1
+        return fields["output_h"], n_strips * _COLUMNS[1]
+    return int(options["rows1"]), _COLUMNS[1]
 
 
 def _array(constant: Constant) -> Array:
