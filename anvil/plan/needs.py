@@ -29,10 +29,11 @@ class Needs:
     def of(self, number: int, memory: CallMemory) -> int:
         """Bytes while call `number` runs as `memory` says."""
         output = self.sizes[memory.outputs[0]] if memory.outputs else 0
+        distances = dict(memory.distances) | dict.fromkeys(memory.in_place, 0)
         shared = max(
             (
                 min(self.sizes[source], output - max(0, distance))
-                for source, distance in memory.distances
+                for source, distance in distances.items()
                 if source in self.ending[number]
             ),
             default=0,

@@ -15,13 +15,14 @@ typedef struct {
   int32_t pad_top;
   int32_t pad_left;
   int32_t input_zero_point;
-  int32_t addend;      /* the output's zero point and one half, 2^12 to a step */
-  int32_t block_rows;  /* of outputs, spread together and computed before the next ones */
+  int32_t addend;     /* the output's zero point and one half, 2^12 to a step */
+  int32_t block_rows; /* of outputs, spread together and computed before the next ones */
   int32_t block_columns;
 } anvil_depthwise_conv_2d_int8_3x3_parameters;
 
 /* channels: five words for each channel: three rows of weights, int8, each with a byte behind it,
- * of which the first is added to the addend; the bias, 2^8 to a unit, with the input's zero point folded in; the multiplier. */
+ * of which the first is added to the addend; the bias, 2^8 to a unit, with the input's zero point
+ * folded in; the multiplier. */
 void anvil_depthwise_conv_2d_int8_3x3__dsp(
     const anvil_depthwise_conv_2d_int8_3x3_parameters *parameters, const int8_t *input,
     const int32_t *channels, int8_t *output, void *scratch);

@@ -102,8 +102,7 @@ void anvil_depthwise_conv_2d_int8_3x3__dsp(
           const int32_t first = quad > pixel - 4 ? pixel - 4 : quad;
           uint32_t *target = planes;
           for (int32_t x = group; x < group_end; x += strip_w) {
-            const extent columns =
-                extent_of(x * p.stride - p.pad_left, 2 * row_words, p.input_w);
+            const extent columns = extent_of(x * p.stride - p.pad_left, 2 * row_words, p.input_w);
             if (quad == 0) {
               set_planes(target, 4 * plane, p.input_zero_point);
             }

@@ -14,7 +14,7 @@ import pytest
 from anvil.ops.registry import DEFINITIONS
 from anvil.plan.kernel_registry import load_variants
 from anvil.plan.layouts.packing import packed
-from anvil.plan.overlap import smallest_distances
+from anvil.plan.overlap import as_walked, in_place_inputs, smallest_distances
 from anvil.plan.select import evaluate
 from tests.support.kernel_harness import PLATFORMS, Case, core_features, fits, kernel_files
 from tests.support.overlap_program import OverlapCheck, run_checks
@@ -24,15 +24,22 @@ if TYPE_CHECKING:
 
     from anvil.core.plan import KernelCall, Variant
     from anvil.core.tensor import Tensor
+    from tests.support.kernel_harness import Platform
 
-FEATURES = core_features(PLATFORMS[0].core)
+
+def first_platform(variant: Variant) -> Platform | None:
+    """Where a variant is tried: the host, if it runs there."""
+    return next((p for p in PLATFORMS if core_features(p.core).issuperset(variant.requires)), None)
+
+
 VARIANTS = [
-    variant
+    (variant, platform)
     for variant in load_variants(kernel_files())
-    if variant.traversal and FEATURES.issuperset(variant.requires)
+    if variant.traversal and (platform := first_platform(variant)) is not None
 ]
 _LARGEST = 20_000  # bytes of a tensor
 _MOST_CASES = 60  # per variant
+IN_PLACE = {"channel_planes"}
 
 
 @functools.cache
@@ -73,7 +80,7 @@ def other_windows(
     return f"{name} with other windows", changed, tuple(resized)
 
 
-def checks_of(variant: Variant) -> Iterator[OverlapCheck]:
+def checks_of(variant: Variant, *, in_place: bool = False) -> Iterator[OverlapCheck]:
     for name, call, tensors in calls():
         if (call.op, call.dtype) != (variant.op, variant.dtype) or len(call.outputs) != 1:
             continue
@@ -81,11 +88,15 @@ def checks_of(variant: Variant) -> Iterator[OverlapCheck]:
             continue
         if max(tensors[i].n_bytes for i in (*call.inputs, *call.outputs)) > _LARGEST:
             continue
-        walked = as_walked(call, packed(variant, call))
-        for over, distance in smallest_distances(variant.traversal, walked, tensors).items():
+        taken = packed(variant, call)
+        walked = as_walked(call, taken)
+        found = smallest_distances(variant.traversal, walked, tensors)
+        if in_place:
+            found = dict.fromkeys(in_place_inputs(variant.traversal, walked, tensors), 0)
+        for over, distance in found.items():
             yield OverlapCheck(
                 name=name,
-                call=packed(variant, call),
+                call=taken,
                 variant=variant,
                 scratch_bytes=int(evaluate(variant.scratch_bytes, call)),
                 tensors=tensors,
@@ -94,16 +105,28 @@ def checks_of(variant: Variant) -> Iterator[OverlapCheck]:
             )
 
 
-@pytest.mark.parametrize("variant", VARIANTS, ids=lambda v: v.symbol)
-def test_the_distance_is_the_smallest(variant: Variant, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("variant", "platform"), VARIANTS, ids=lambda v: getattr(v, "symbol", ""))
+def test_the_distance_is_the_smallest(variant: Variant, platform: Platform, tmp_path: Path) -> None:
     found = list(checks_of(variant))
     checks = random.Random(1).sample(found, min(len(found), _MOST_CASES))
     assert checks, "no case overlaps"
-    results = list(zip(checks, run_checks(checks, tmp_path), strict=True))
+    results = list(zip(checks, run_checks(platform, checks, tmp_path), strict=True))
     wrong = [(c.name, c.over, c.distance_bytes) for c, (is_right, _) in results if not is_right]
     assert wrong == []
-    if variant.isa != "scalar":
+    if variant.isa != "scalar" and variant.traversal not in IN_PLACE:
         return  # it may read long before it writes; its traversal promises no less than that
     # Where the output is one value, or saturates, it can be right by chance.
     nearer = [is_right for c, (_, is_right) in results if c.distance_bytes > -c.source.n_bytes]
     assert nearer.count(False) >= len(nearer) / 4
+
+
+@pytest.mark.parametrize(
+    ("variant", "platform"),
+    [(v, p) for v, p in VARIANTS if v.traversal in IN_PLACE],
+    ids=lambda v: getattr(v, "symbol", ""),
+)
+def test_in_place_is_right(variant: Variant, platform: Platform, tmp_path: Path) -> None:
+    checks = list(checks_of(variant, in_place=True))[:_MOST_CASES]
+    assert checks, "no case runs in place"
+    results = zip(checks, run_checks(platform, checks, tmp_path), strict=True)
+    assert [check.name for check, (is_right, _) in results if not is_right] == []

@@ -1,7 +1,7 @@
-"""Kernels run with their output over an input, natively, beside the same call apart.
+"""Kernels run with their output over an input, beside the same call apart.
 
     checks = [OverlapCheck(...)]
-    for check, (at, nearer) in zip(checks, run_checks(checks, folder)): ...
+    for check, (at, nearer) in zip(checks, run_checks(platform, checks, folder)): ...
 
 All checks of one `run_checks` become one program. The inputs are pseudo-random, the same for
 every run of one check.
@@ -18,7 +18,6 @@ from tests.support.kernel_harness import (
     _HARNESS,
     _KERNELS,
     _TIMEOUT_S,
-    PLATFORMS,
     _array,
     _literal,
     _toolchain_flags,
@@ -31,10 +30,10 @@ if TYPE_CHECKING:
 
     from anvil.core.plan import KernelCall, Variant
     from anvil.core.tensor import Tensor
+    from tests.support.kernel_harness import Platform
 
 _ALIGNMENT = 16
 _SCRATCH_BYTES = 1 << 16
-_NATIVE = PLATFORMS[0]
 _SUPPORT = """\
 #include <stdbool.h>
 #include <stddef.h>
@@ -109,21 +108,24 @@ class OverlapCheck:
         return self.distance_bytes - self.source.dtype.n_bytes
 
 
-def run_checks(checks: Sequence[OverlapCheck], folder: Path) -> list[tuple[bool, bool]]:
+def run_checks(
+    platform: Platform, checks: Sequence[OverlapCheck], folder: Path
+) -> list[tuple[bool, bool]]:
     """For each check, whether the output is right at the distance, and one element nearer."""
-    runner = runner_of(_NATIVE)
+    runner = runner_of(platform)
     source = folder / "overlaps.c"
     source.write_text(_source(checks), encoding="ascii")
     program = folder / "overlaps.bin"
     command = [
         sys.executable,
         *("-m", "ziglang", "cc"),
-        *_toolchain_flags(_NATIVE.core),
+        *_toolchain_flags(platform.core),
         "-Wno-unused",  # not every program needs all of the support
         *("-I", str(_KERNELS), "-I", str(_HARNESS)),
         *sorted({str(_KERNELS / path) for c in checks for path in _sources(c.variant)}),
         str(source),
-        str(_HARNESS / _NATIVE.driver),
+        str(_HARNESS / platform.driver),
+        *platform.link_flags,
         *("-o", str(program)),
     ]
     ended = subprocess.run(command, capture_output=True, timeout=_TIMEOUT_S, check=False)

@@ -31,6 +31,7 @@ def random_blocks(seed: int) -> Blocks:
             output=number + 1,
             source=number,
             distance_bytes=rng.randrange(-block.size_bytes, blocks[number + 1].size_bytes),
+            in_place=rng.random() < 0.3,
         )
         for number, block in enumerate(blocks[:-1])
         if rng.random() < 0.8
@@ -46,12 +47,14 @@ def random_blocks(seed: int) -> Blocks:
 def is_sound(blocks: Blocks, offsets: tuple[int, ...]) -> bool:
     """Straight from what blocks and overlaps mean."""
     allowed = {(o.output, o.source): o.distance_bytes for o in blocks.overlaps}
+    in_place = {(o.output, o.source) for o in blocks.overlaps if o.in_place}
     for (m, a), (n, b) in itertools.permutations(enumerate(blocks.blocks), 2):
         if not a.meets(b):
             continue
         apart = offsets[m] + a.size_bytes <= offsets[n] or offsets[n] + b.size_bytes <= offsets[m]
         over = (m, n) in allowed and offsets[m] + allowed[m, n] <= offsets[n]
         over |= (n, m) in allowed and offsets[n] + allowed[n, m] <= offsets[m]
+        over |= offsets[m] == offsets[n] and bool({(m, n), (n, m)} & in_place)
         if not apart and not over:
             return False
     return all(
@@ -64,14 +67,19 @@ def smallest(blocks: Blocks) -> int:
     """The smallest arena: every way to stack every pair, each pushed down as far as it goes."""
     pairs = blocks.pairs()
     best = sum(block.size_bytes + 16 for block in blocks.blocks)
-    for ways in itertools.product([False, True], repeat=len(pairs)):
+    stacks = [
+        [
+            ((pair.second, pair.first, pair.down_bytes),),
+            ((pair.first, pair.second, pair.up_bytes),),
+            *([((pair.first, pair.second, 0), (pair.second, pair.first, 0))] * pair.in_place),
+        ]
+        for pair in pairs
+    ]
+    for ways in itertools.product(*stacks):
         offsets = [0] * len(blocks.blocks)
-        for _ in range(len(offsets) + 1):
+        for _ in range(4 * len(offsets)):
             before = list(offsets)
-            for pair, is_up in zip(pairs, ways, strict=True):
-                low, high, by = pair.second, pair.first, pair.down_bytes
-                if is_up:
-                    low, high, by = pair.first, pair.second, pair.up_bytes
+            for low, high, by in itertools.chain(*ways):
                 alignment = blocks.blocks[high].alignment_bytes
                 needed = -(-(offsets[low] + by) // alignment) * alignment
                 offsets[high] = max(offsets[high], needed)
@@ -123,6 +131,22 @@ def test_a_bound_by_what_stacks_on_what() -> None:
     assert is_refuted(blocks.blocks, blocks.pairs(), 70)
     assert not is_refuted(blocks.blocks, blocks.pairs(), 71)
     assert arrange(blocks).arena_bytes == 71
+
+
+def test_in_place_or_apart() -> None:
+    blocks = Blocks(
+        blocks=tuple(
+            Block(size_bytes=size, alignment_bytes=1, first_use=n, last_use=n + 1)
+            for n, size in enumerate((50, 40, 40))
+        ),
+        overlaps=tuple(
+            Overlap(output=n + 1, source=n, distance_bytes=40, in_place=True) for n in range(2)
+        ),
+    )
+    assert live_bytes(blocks) == 50
+    layout = arrange(blocks)
+    assert layout.offsets[0] == layout.offsets[1] == layout.offsets[2]
+    assert (layout.arena_bytes, layout.lower_bound_bytes) == (50, 50)
 
 
 def test_what_is_hard_keeps_a_sound_layout_and_an_honest_bound() -> None:
