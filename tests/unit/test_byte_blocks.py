@@ -10,6 +10,7 @@ import pytest
 from anvil.core.plan import KernelCall
 from anvil.ops.arrays import constant_of
 from anvil.ops.requantize import INT32_MAX, requantize
+from anvil.plan.layouts import byte_columns
 from anvil.plan.layouts.byte_blocks import array_of_constant, pack, unpack
 from anvil.plan.layouts.packing import NotPackable
 from anvil.plan.layouts.rescaling import SumRange, rounded_once, scales_of
@@ -122,6 +123,37 @@ def test_nothing_but_lower_bits_of_a_fully_connected_layer_is_lost(*, is_per_cha
         np.testing.assert_array_equal(again[name], constants[name])
     for name in ("multiplier", "shift"):
         np.testing.assert_array_equal(again[name], np.broadcast_to(constants[name], units))
+
+
+@pytest.mark.parametrize("filter_size", [(1, 1), (3, 3), (4, 2), (5, 1), (9, 3)])
+@pytest.mark.parametrize("n_channels", [1, 8, 19])
+def test_nothing_of_a_depthwise_convolution_is_lost(
+    filter_size: tuple[int, int], n_channels: int
+) -> None:
+    rng = np.random.default_rng(11)
+    weights = rng.integers(-128, 128, (1, *filter_size, n_channels), np.int8)
+    constants = _convolution((1, 1, 1), dilation_w=1, n_channels=n_channels).constants[1:]
+    call = KernelCall(
+        op="depthwise_conv_2d",
+        dtype="int8",
+        parameters=(
+            ("input_channels", n_channels),
+            ("filter_h", filter_size[0]),
+            ("filter_w", filter_size[1]),
+            ("input_zero_point", 100),
+        ),
+        inputs=(0,),
+        constants=(constant_of("weights", weights), *constants),
+        outputs=(1,),
+        n_macs=1,
+    )
+    packed = byte_columns.pack(call, _OPTIONS)
+    again = byte_columns.unpack(packed, _OPTIONS)
+    for constant in call.constants:
+        np.testing.assert_array_equal(again[constant.name], array_of_constant(constant))
+    # Row 2 of column 0 of channel 0 is the third of four neighbours.
+    if filter_size[0] > 2:
+        assert array_of_constant(packed.constants[0])[0, 0, 0, 0, 2] == weights[0, 2, 0, 0]
 
 
 def _computed(rescale: WideRescale, sums: np.ndarray, *, halves_away: bool) -> np.ndarray:

@@ -78,7 +78,7 @@ def pack(call: KernelCall, options: Options) -> KernelCall:
         call,
         constants=(
             constant_of("weights", packed),
-            constant_of("bias", _filled(_moved(given["bias"], flat, zero_point, 1), size)),
+            constant_of("bias", filled(moved(given["bias"], flat, zero_point, 1), size)),
             *rescale_constants(rescale, size),
         ),
     )
@@ -108,7 +108,7 @@ def unpack(packed: KernelCall, options: Options) -> dict[str, Array]:
     flat = weights.reshape(n_channels, -1)
     return {
         "weights": weights,
-        "bias": _moved(given["bias"][:n_channels], flat, zero_point, -1),
+        "bias": moved(given["bias"][:n_channels], flat, zero_point, -1),
         "multiplier": (given["multiplier"].view(np.uint32) // 2).astype(np.int32)[:n_channels],
         "shift": -given["shift"][:n_channels],
     }
@@ -116,13 +116,13 @@ def unpack(packed: KernelCall, options: Options) -> dict[str, Array]:
 
 def rescale_constants(rescale: WideRescale, size: int) -> tuple[Constant, ...]:
     """The last three constants, of blocks of `size` channels."""
-    rounding = _filled(rescale.rounding, size).reshape(-1, size // 2, 2)
+    rounding = filled(rescale.rounding, size).reshape(-1, size // 2, 2)
     return (
         constant_of(
-            "multiplier", _filled(rescale.multiplier.astype(np.uint32).view(np.int32), size)
+            "multiplier", filled(rescale.multiplier.astype(np.uint32).view(np.int32), size)
         ),
         constant_of("rounding", np.ascontiguousarray(rounding.transpose(0, 2, 1)).reshape(-1)),
-        constant_of("shift", _filled(rescale.shift, size)),
+        constant_of("shift", filled(rescale.shift, size)),
     )
 
 
@@ -131,17 +131,18 @@ def array_of_constant(constant: Constant) -> Array:
     return np.frombuffer(constant.data, numpy_dtype(constant.dtype)).reshape(constant.shape)
 
 
-def _moved(bias: Array, flat: Array, zero_point: int, direction: int) -> Array:
+def moved(bias: Array, flat: Array, zero_point: int, direction: int) -> Array:
     """Biases with (1) or without (-1) what the kernel's unsigned arithmetic adds; wraps around."""
     added = SIGN - (zero_point + _UNSIGNED) * flat.astype(np.int64).sum(axis=1)
-    moved: Array = (bias.astype(np.int64) + direction * added).astype(np.int32)
-    return moved
+    biases: Array = (bias.astype(np.int64) + direction * added).astype(np.int32)
+    return biases
 
 
-def _filled(values: Array, size: int) -> Array:
-    filled = np.zeros(-(-len(values) // size) * size, values.dtype)
-    filled[: len(values)] = values
-    return filled
+def filled(values: Array, size: int) -> Array:
+    """`values` with zeros up to a multiple of `size`."""
+    longer = np.zeros(-(-len(values) // size) * size, values.dtype)
+    longer[: len(values)] = values
+    return longer
 
 
 def _scales(given: Mapping[str, Array], n_channels: int) -> Scales:

@@ -1,0 +1,97 @@
+"""DEPTHWISE_CONV_2D around the blocks of its AVX2 kernel: 6 pixels, 8 and 16 channels, 4 rows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from anvil.core.attributes import Activation, Padding
+from tests.support.kernel_harness import (
+    PLATFORMS,
+    Case,
+    Platform,
+    check_kernels,
+    check_references,
+)
+from tests.support.window_cases import ACTIVATIONS, ZERO_POINTS, Windows, depthwise_case
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_X86 = [platform for platform in PLATFORMS if platform.core == "x86-64"]
+
+
+def _depthwise(windows: Windows, n_channels: int, number: int) -> Case:
+    return depthwise_case(
+        windows,
+        input_channels=n_channels,
+        depth_multiplier=1,
+        fused=ACTIVATIONS[number % len(ACTIVATIONS)],
+        zero_points=ZERO_POINTS[number % len(ZERO_POINTS)],
+        batches=1 + number % 2,
+    )
+
+
+def _around_the_blocks() -> list[Case]:
+    cases = [_depthwise(Windows(image=(3, n), filter=(3, 3)), 17, n) for n in range(1, 14)]
+    cases += [
+        _depthwise(Windows(image=(4, 7), filter=(3, 3)), n, n)
+        for n in (1, 7, 8, 9, 15, 16, 23, 24, 25, 31, 32, 33, 40, 64, 72)
+    ]
+    cases += [_depthwise(Windows(image=(17, 2), filter=(n, 1)), 9, n) for n in range(1, 14)]
+    return cases
+
+
+@st.composite
+def _any_convolution(draw: st.DrawFn) -> Case:
+    dilation = draw(st.tuples(st.integers(1, 3), st.integers(1, 3)))
+    stride = draw(st.integers(1, 3)) if dilation == (1, 1) else 1
+    size = draw(st.tuples(st.integers(1, 9), st.integers(1, 4)))
+    reach = [(size[i] - 1) * dilation[i] + 1 for i in range(2)]
+    return depthwise_case(
+        Windows(
+            image=(reach[0] + draw(st.integers(0, 5)), reach[1] + draw(st.integers(0, 14))),
+            filter=size,
+            padding=draw(st.sampled_from([Padding.SAME, Padding.VALID])),
+            stride=(stride, stride),
+            dilation=dilation,
+        ),
+        input_channels=draw(st.integers(1, 40)),
+        depth_multiplier=1,
+        batches=draw(st.integers(1, 2)),
+        fused=draw(st.sampled_from(Activation)),
+        zero_points=draw(st.tuples(st.integers(-128, 127), st.integers(-128, 127))),
+        scales=(0.04, draw(st.sampled_from([0.02, 0.09, 1.3]))),
+    )
+
+
+def _random_cases() -> list[Case]:
+    """Many at once, since all of them become one program."""
+    found: list[Case] = []
+
+    @settings(max_examples=60, derandomize=True, database=None, phases=[Phase.generate])
+    @given(_any_convolution())
+    def collect(case: Case) -> None:
+        found.append(case)
+
+    collect()
+    return list({case.name: case for case in found}.values())
+
+
+@pytest.fixture(scope="module")
+def cases() -> list[Case]:
+    """The same for every platform."""
+    return _around_the_blocks() + _random_cases()
+
+
+def test_numpy_equals_tflite(cases: list[Case]) -> None:
+    for case in cases:
+        check_references(case)
+
+
+@pytest.mark.parametrize("platform", _X86, ids=lambda platform: platform.name)
+def test_kernels_equal_numpy(platform: Platform, cases: list[Case], tmp_path: Path) -> None:
+    check_kernels(platform, cases, tmp_path)
