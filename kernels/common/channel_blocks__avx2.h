@@ -105,6 +105,13 @@ ANVIL_AVX2_INLINE void anvil_sums_vnni(const anvil_windows *w, const uint8_t *fi
   }
 }
 
+/* The sums of a block from those of every two products: channels 0..3 low, 4..7 high. */
+ANVIL_AVX2_INLINE __m256i anvil_sums_of_pairs(__m256i low, __m256i high, const int32_t *bias) {
+  /* Channels 0 1 4 5 | 2 3 6 7. */
+  const __m256i sums = _mm256_permute4x64_epi64(_mm256_hadd_epi32(low, high), 0xD8);
+  return _mm256_add_epi32(sums, _mm256_loadu_si256((const __m256i *)bias));
+}
+
 /* The same of one block by vpmaddwd, whose sums are of two products. */
 ANVIL_AVX2_INLINE void anvil_sums_words(const anvil_windows *w, const uint8_t *first,
                                         const int8_t *weights, const int32_t *bias,
@@ -138,11 +145,8 @@ ANVIL_AVX2_INLINE void anvil_sums_words(const anvil_windows *w, const uint8_t *f
     row += w->row_step;
     row -= row >= w->n_rows ? w->n_rows : 0;
   }
-  const __m256i start = _mm256_loadu_si256((const __m256i *)bias);
   for (int32_t i = 0; i < n_pixels; ++i) {
-    /* Channels 0 1 4 5 | 2 3 6 7. */
-    const __m256i pairs = _mm256_hadd_epi32(low[i], high[i]);
-    sums[i][block] = _mm256_add_epi32(_mm256_permute4x64_epi64(pairs, 0xD8), start);
+    sums[i][block] = anvil_sums_of_pairs(low[i], high[i], bias);
   }
 }
 
