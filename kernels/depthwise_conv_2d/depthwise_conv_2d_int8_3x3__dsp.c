@@ -6,7 +6,6 @@
  * for each channel, where a border is the input's zero point like any other column. Values are
  * times 2^8, which costs nothing here, since bytes are masked rather than sign-extended, and keeps
  * the bits that rescaling needs. */
-#define HIGH_BYTES 0xFF00FF00u
 
 typedef struct {
   int32_t first; /* row or column of the image, the first of the strip */
@@ -19,54 +18,33 @@ static extent extent_of(int32_t first, int32_t n, int32_t image) {
   return found;
 }
 
-static uint32_t four_bytes(const int8_t *bytes) {
-  uint32_t word;
-  __builtin_memcpy(&word, bytes, sizeof word);
-  return word;
-}
-
-/* Pairs of columns of `rows` rows, down from a row of pixels; the planes are `plane` words long. */
-static void spread_pair(const int8_t *left, const int8_t *right, int32_t left_step,
-                        int32_t right_step, int32_t n_rows, int32_t row_words, int32_t plane,
-                        uint32_t *target) {
-  for (int32_t row = 0; row < n_rows; ++row) {
-    const uint32_t a = four_bytes(left);
-    const uint32_t b = four_bytes(right);
-    const uint32_t low = (a & 0xFFFFu) | b << 16;
-    const uint32_t high = a >> 16 | (b & 0xFFFF0000u);
-    target[0] = low << 8 & HIGH_BYTES;
-    target[plane] = low & HIGH_BYTES;
-    target[2 * plane] = high << 8 & HIGH_BYTES;
-    target[3 * plane] = high & HIGH_BYTES;
-    left += left_step;
-    right += right_step;
-    target += row_words;
-  }
-}
-
 /* The strip's columns of four channels that start at `input`. What is outside of the image stays
  * in the planes, so that the first channels alone need to set it. */
 static void spread_strip(const anvil_depthwise_conv_2d_int8_3x3_parameters *p, const int8_t *input,
                          extent rows, extent columns, int32_t n_rows, int32_t row_words,
                          uint32_t *planes) {
   const int32_t row_bytes = p->input_w * p->input_channels;
-  const int32_t plane = n_rows * row_words;
-  const uint32_t zero = (uint8_t)p->input_zero_point;
-  const uint32_t outside = zero << 24 | zero << 16 | zero << 8 | zero;
-  const int8_t *const zeros = (const int8_t *)&outside;
-  const int8_t *const top = input + (rows.first + rows.begin) * row_bytes;
+  const uint32_t border = (uint8_t)p->input_zero_point * 0x01010101u;
+  anvil_spread_rows spread = {rows.end - rows.begin, 0, 0, n_rows * row_words * 4, row_words * 4};
+  const int8_t *left = input + (rows.first + rows.begin) * row_bytes;
 
-  for (int32_t word = 0; word < row_words; ++word) {
-    const int32_t column = 2 * word;
+  if (spread.n_rows <= 0) {
+    return;
+  }
+  left += columns.first * p->input_channels;
+  planes += rows.begin * row_words;
+  for (int32_t column = 0; column < 2 * row_words; column += 2) {
     const int is_left = column >= columns.begin && column < columns.end;
     const int is_right = column + 1 >= columns.begin && column + 1 < columns.end;
-    const int32_t offset = (columns.first + column) * p->input_channels;
     if (is_left || is_right) {
-      spread_pair(is_left ? top + offset : zeros,
-                  is_right ? top + offset + p->input_channels : zeros, is_left ? row_bytes : 0,
-                  is_right ? row_bytes : 0, rows.end - rows.begin, row_words, plane,
-                  planes + rows.begin * row_words + word);
+      spread.left_bytes = is_left ? row_bytes : 0;
+      spread.right_bytes = is_right ? row_bytes : 0;
+      anvil_spread_columns(is_left ? left : (const int8_t *)&border,
+                           is_right ? left + p->input_channels : (const int8_t *)&border, planes,
+                           &spread);
     }
+    left += 2 * p->input_channels;
+    ++planes;
   }
 }
 

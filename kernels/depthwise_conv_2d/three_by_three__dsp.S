@@ -119,17 +119,26 @@
   epilogue
   .size anvil_three_by_three_stride1_6, . - anvil_three_by_three_stride1_6
 
+  /* The bias is in r9. */
   function anvil_three_by_three_stride1_5
   prologue
+  vmov r9, s6
 1:
-  vmov r4, r5, s6, s7
-  vmov r6, r7, s6, s7
-  mov r8, r4
-.irp first, 0, 2, 4
   ldm r12!, {r0-r3}
-.if \first == 0
   vmov r10, r11, s0, s1
-.elseif \first == 2
+  smlad r4, r0, r10, r9
+  smlatb r5, r0, r10, r9
+  smlad r6, r1, r10, r9
+  smlatb r7, r1, r10, r9
+  smlad r8, r2, r10, r9
+  smlabt r4, r1, r11, r4
+  smlad r5, r1, r11, r5
+  smlabt r6, r2, r11, r6
+  smlad r7, r2, r11, r7
+  smlabt r8, r3, r11, r8
+.irp first, 2, 4
+  ldm r12!, {r0-r3}
+.if \first == 2
   vmov r10, r11, s2, s3
 .else
   vmov r10, r11, s4, s5
@@ -191,3 +200,35 @@
   bne 1b
   epilogue
   .size anvil_three_by_three_stride2_4, . - anvil_three_by_three_stride2_4
+
+  /* Pairs of columns, down some rows, of four channels: bytes l3 l2 l1 l0 and r3 r2 r1 r0 become
+   * words r0:l0 to r3:l3, high bytes of halfwords, in four planes.
+   *
+   *   r0, r1  left, right, which move by r6, r7     r11, r12  bytes to the second, fourth plane
+   *   r2, lr  target, which moves by lr             r3        rows left
+   *   r9      0xFF00FF00 */
+  function anvil_spread_columns
+  push {r4-r11, lr}
+  ldm r3, {r3, r6, r7, r11, lr}
+  add r12, r11, r11, lsl #1
+  mov r9, #0xFF00FF00
+1:
+  ldr r4, [r0]
+  ldr r5, [r1]
+  add r0, r0, r6
+  add r1, r1, r7
+  pkhbt r8, r4, r5, lsl #16
+  pkhtb r4, r5, r4, asr #16
+  and r5, r9, r8, lsl #8
+  and r8, r9, r8
+  and r10, r9, r4, lsl #8
+  and r4, r9, r4
+  str r8, [r2, r11]
+  str r10, [r2, r11, lsl #1]
+  str r4, [r2, r12]
+  str r5, [r2]
+  add r2, r2, lr
+  subs r3, r3, #1
+  bne 1b
+  pop {r4-r11, pc}
+  .size anvil_spread_columns, . - anvil_spread_columns
