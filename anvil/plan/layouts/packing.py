@@ -24,7 +24,13 @@ if TYPE_CHECKING:
     Options = Mapping[str, int | str]
 
 # In the order in which they are listed to whoever names another.
-LAYOUTS: tuple[str, ...] = ("byte_blocks", "byte_columns", "channel_pairs", "depthwise_3x3")
+LAYOUTS: tuple[str, ...] = (
+    "add_equal",
+    "byte_blocks",
+    "byte_columns",
+    "channel_pairs",
+    "depthwise_3x3",
+)
 _REMEMBERED = 4096  # layers; a model's bands and targets share them
 
 
