@@ -87,12 +87,15 @@ def lock(session: nox.Session) -> None:
             "pyproject.toml",
             *(str(folder / name) for name in ("build.in", "tensorflow.in", "test.in")),
         ],
+        "peers": [str(folder / "peers.in")],
         "train": [str(folder / "train.in")],
     }
     for name, files in sources.items():
         output = folder / f"{name}.txt"
         # The tests run with the very versions that users get.
-        constraints = ["-c", str(folder / "anvil.txt")] if name in ("tensorflow", "test") else []
+        constraints = (
+            ["-c", str(folder / "anvil.txt")] if name in ("peers", "tensorflow", "test") else []
+        )
         session.run(
             "uv", "pip", "compile", "--quiet", "--universal", "--fork-strategy", "fewest",
             "--python-version", "3.11", "--generate-hashes", "--no-annotate", "--no-header",
