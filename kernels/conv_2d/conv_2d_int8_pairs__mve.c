@@ -1,0 +1,91 @@
+#include <stdbool.h>
+
+#include "common/bytes__mve.h"
+#include "common/dots_2x4__mve.h"
+#include "common/window.h"
+#include "conv_2d/conv_2d__mve.h"
+
+#define INLINE static inline __attribute__((always_inline))
+
+/* A window that may reach beyond the image or has gaps, tap by tap. */
+INLINE void copy_taps(const anvil_conv_2d_int8_parameters *p, const int8_t *image, int32_t y,
+                      int32_t x, int8_t *to) {
+  const int32_t n = p->input_channels;
+  for (int32_t tap_y = 0; tap_y < p->filter_h; ++tap_y) {
+    const int32_t in_y = y + tap_y * p->dilation_h;
+    const bool is_inside_y = in_y >= 0 && in_y < p->input_h;
+    for (int32_t tap_x = 0; tap_x < p->filter_w; ++tap_x) {
+      const int32_t in_x = x + tap_x * p->dilation_w;
+      if (is_inside_y && in_x >= 0 && in_x < p->input_w) {
+        anvil_copy_bytes(to, image + (in_y * p->input_w + in_x) * n, n);
+      } else {
+        anvil_fill_bytes(to, (int8_t)p->input_zero_point, n);
+      }
+      to += n;
+    }
+  }
+}
+
+/* A window whose rows have no gaps and lie inside of the image, between its sides. */
+INLINE void copy_rows(const anvil_conv_2d_int8_parameters *p, const int8_t *image, int32_t y,
+                      int32_t x, int8_t *to) {
+  const int32_t run = p->filter_w * p->input_channels;
+  const int32_t row = p->input_w * p->input_channels;
+  const int8_t *from = image + y * row + x * p->input_channels;
+  for (int32_t tap_y = 0; tap_y < p->filter_h; ++tap_y) {
+    if (y + tap_y >= 0 && y + tap_y < p->input_h) {
+      anvil_copy_bytes(to, from, run);
+    } else {
+      anvil_fill_bytes(to, (int8_t)p->input_zero_point, run);
+    }
+    from += row;
+    to += run;
+  }
+}
+
+/* Two pixels at a time, wherever they lie. Their windows are copied before either is written. */
+void anvil_conv_2d_int8_pairs__mve(const anvil_conv_2d_int8_parameters *parameters,
+                                   const int8_t *input, const int32_t *blocks, int8_t *output,
+                                   void *scratch) {
+  const anvil_conv_2d_int8_parameters p = *parameters;
+  const int32_t n_products = p.filter_h * p.filter_w * p.input_channels;
+  const int32_t n_steps = (n_products + ANVIL_DOTS_STEP - 1) / ANVIL_DOTS_STEP;
+  int8_t *const columns = scratch;
+  anvil_dots_2x4 dots = {.values = {columns, columns + n_steps * ANVIL_DOTS_STEP},
+                         .blocks = blocks,
+                         .output = output,
+                         .output_distance = p.output_channels,
+                         .n_channels = p.output_channels,
+                         .n_steps = n_steps,
+                         .zero_point = p.output_zero_point};
+  const bool has_gaps = p.dilation_w != 1 || p.dilation_h != 1;
+  bool is_second = false;
+  for (int32_t batch = 0; batch < p.batches; ++batch) {
+    for (int32_t out_y = 0; out_y < p.output_h; ++out_y) {
+      const int32_t y = out_y * p.stride_h - p.pad_top;
+      int32_t x = -p.pad_left;
+      for (int32_t out_x = 0; out_x < p.output_w; ++out_x) {
+        int8_t *const column = columns + (is_second ? n_steps * ANVIL_DOTS_STEP : 0);
+        if (has_gaps || x < 0 || x + p.filter_w > p.input_w) {
+          copy_taps(&p, input, y, x, column);
+        } else {
+          copy_rows(&p, input, y, x, column);
+        }
+        x += p.stride_w;
+        if (is_second) {
+          anvil_dots_2x4__mve(&dots);
+          dots.output += 2 * p.output_channels;
+        }
+        is_second = !is_second;
+      }
+    }
+    input += p.input_h * p.input_w * p.input_channels;
+  }
+  if (is_second) { /* the last pixel of an odd number: both columns are its own */
+    dots.values[1] = columns;
+    dots.output_distance = 0;
+    anvil_dots_2x4__mve(&dots);
+  }
+  anvil_clamp_bytes(output, p.batches * p.output_h * p.output_w * p.output_channels, p.output_min,
+                    p.output_max);
+}
