@@ -155,6 +155,7 @@ def render_cmake(
         "arena_bytes": plan.arena_bytes,
         "processor_pattern": pattern,
         "host_preset": True,
+        "needs_avx2": "avx2" in plan.target.core.features,
         "library_sources": library_sources(library),
         "assembly_sources": [p for p in library_sources(library) if p.endswith(".S")],
         "ports": ports,

@@ -18,8 +18,10 @@ from anvil.core.diagnostics import AnvilError, ExitCode
 from anvil.process import Cancellation
 from anvil.verify import native, node, qemu_user
 from tests.support import projects
+from tests.support.cli import anvil, write_project
 from tests.support.graphs import small_network
-from tests.support.programs import MISSING, require_program
+from tests.support.programs import MISSING, ROOT, require_program
+from tests.support.tflite_builder import tflite_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -170,6 +172,70 @@ def _run(program: Path, *arguments: str, stdin: bytes = b"") -> subprocess.Compl
     return subprocess.run(
         [program, *arguments], input=stdin, capture_output=True, check=False, timeout=60
     )
+
+
+@pytest.mark.parametrize("processor", ["Nehalem", "SandyBridge"])
+def test_a_processor_without_avx2_is_told(processor: str, built: Callable[[str], Path]) -> None:
+    emulator = str(require_program("qemu-x86_64"))
+    program = str(built("linux-x86_64") / "small")
+    ended = subprocess.run(
+        [emulator, "-cpu", processor, program, "--version"],
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+    assert ended.returncode == 1
+    assert ended.stdout == b""
+    assert ended.stderr.splitlines()[-1] == (
+        b"small: this processor lacks AVX2 or another part of x86-64-v3, for which the program"
+        b" was built"
+    )
+
+
+def test_the_same_program_runs_with_and_without_avxvnni(built: Callable[[str], Path]) -> None:
+    # This computer's own processor may have it; the emulated one has AVX2 and no more.
+    emulator = str(require_program("qemu-x86_64"))
+    plan = projects.plan_of(GRAPH, "linux-x86_64")
+    batches = _batches(plan, 3)
+    ended = subprocess.run(
+        [emulator, "-cpu", "Haswell", str(built("linux-x86_64") / "small")],
+        input=b"".join(data for batch in batches for data in batch),
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+    assert ended.returncode == 0
+    assert ended.stdout == b"".join(b"".join(projects.reference(GRAPH, b)) for b in batches)
+
+
+def test_a_project_s_own_core_without_avx2_gets_plain_c(tmp_path: Path) -> None:
+    emulator = str(require_program("qemu-x86_64"))
+    model = tmp_path / "made.tflite"
+    model.write_bytes(tflite_bytes(GRAPH))
+    project = write_project(tmp_path, model, name="old", targets="{linux-x86_64: {}}")
+    for path, old, new in (
+        ("cores/x86-64.yaml", ", avx2]", "]"),
+        ("toolchains/zig.yaml", "x86_64_v3", "x86_64_v2"),
+    ):
+        text = (ROOT / "targets" / path).read_text("utf-8")
+        assert old in text
+        own = project / "targets" / path
+        own.parent.mkdir(parents=True, exist_ok=True)
+        own.write_text(text.replace(old, new), "utf-8")
+    built = anvil("build", "--project", project)
+    assert built.returncode == 0, built.stderr
+    plan = (project / "build" / "linux-x86_64" / "plan.json").read_text("utf-8")
+    assert "conv_2d_int8_direct__scalar" in plan
+    program = str(project / "build" / "linux-x86_64" / "old")
+    batches = _batches(projects.plan_of(GRAPH, "linux-x86_64"), 2)
+    ended = subprocess.run(
+        [emulator, "-cpu", "Nehalem", program],
+        input=b"".join(data for batch in batches for data in batch),
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+    assert ended.stdout == b"".join(b"".join(projects.reference(GRAPH, b)) for b in batches)
 
 
 def test_the_program_reads_in_any_portions(program: Path) -> None:
