@@ -27,6 +27,11 @@ def array_of(tensor: Tensor) -> npt.NDArray[Any]:
     return np.frombuffer(tensor.data, dtype=numpy_dtype(tensor.dtype)).reshape(tensor.shape)
 
 
+def constant_array(constant: Constant) -> npt.NDArray[Any]:
+    """The values of a kernel call's constant."""
+    return np.frombuffer(constant.data, numpy_dtype(constant.dtype)).reshape(constant.shape)
+
+
 def constant_of(name: str, array: npt.NDArray[Any]) -> Constant:
     """`array` as a constant of a kernel call, row-major and little-endian."""
     dtype = DType(array.dtype.name)

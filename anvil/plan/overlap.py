@@ -12,6 +12,7 @@ last read that it depends on:
     channel_planes  a block of output rows after the other, of these a group of columns after the
                     other: of four channels after the other all that their windows read, then all
                     outputs; where one block is the whole image, in place, too
+    channel_rows    likewise, a row of outputs being a block, and an image of one column one row
     pooling         a pixel's channels one after the other, windows without dilation
     rows            output row n, element by element, each reading the whole input row n
     broadcast       the loops of the constant `loops`, one column of strides for each input
@@ -48,6 +49,7 @@ TRAVERSALS = (
     "convolution",
     "depthwise",
     "channel_planes",
+    "channel_rows",
     "pooling",
     "rows",
     "broadcast",
@@ -111,16 +113,15 @@ def as_walked(lowered: KernelCall, packed: KernelCall) -> KernelCall:
 
 def in_place_inputs(traversal: str, call: KernelCall, tensors: Sequence[Tensor]) -> tuple[int, ...]:
     """The inputs where the output of `call` may start, though perhaps not a little below."""
-    if traversal != "channel_planes":
+    if traversal not in {"channel_planes", "channel_rows"}:
         return ()
     fields: dict[str, Any] = dict(call.parameters)
-    (source,), (output,) = call.inputs, call.outputs
-    is_one_block = fields["block_rows"] >= fields["output_h"] and (
-        fields["block_columns"] >= fields["output_w"]
-    )
-    is_same = tensors[source].shape == tensors[output].shape
-    # Of batches and channels only those are read later that are written later, too.
-    return (source,) if is_one_block and is_same and not tensors[source].is_constant else ()
+    (source,) = call.inputs
+    rows, columns = _block(traversal, fields)
+    is_one_block = rows >= fields["output_h"] and columns >= fields["output_w"]
+    # Each channel is written where itself was read, and no image beyond its own.
+    fits = fields["output_h"] * fields["output_w"] <= fields["input_h"] * fields["input_w"]
+    return (source,) if is_one_block and fits and not tensors[source].is_constant else ()
 
 
 @cache  # a layer is the same for every target
@@ -141,8 +142,8 @@ def _distance(
     elif traversal == "rows":
         ends, read = _rows(fields["batches"], fields["depth"], fields["units"])
         return _threshold(ends * written_bytes, read * read_bytes)
-    elif traversal == "channel_planes":
-        ends, read = _planes(fields)
+    elif traversal in {"channel_planes", "channel_rows"}:
+        ends, read = _planes(fields, _block(traversal, fields))
         return _threshold(ends * written_bytes, read * read_bytes)
     elif traversal in {"convolution", "depthwise", "pooling"}:
         ends, read = _windows(traversal, fields)
@@ -236,16 +237,25 @@ def _windows(traversal: str, fields: Mapping[str, Any]) -> tuple[Addresses, Addr
     return np.concatenate(ends), np.concatenate(read)
 
 
-def _planes(fields: Mapping[str, Any]) -> tuple[Addresses, Addresses]:
+def _block(traversal: str, fields: Mapping[str, Any]) -> tuple[int, int]:
+    """Rows and columns of the outputs whose windows are read together."""
+    if traversal == "channel_planes":
+        return fields["block_rows"], fields["block_columns"]
+    if fields["input_w"] == fields["filter_w"] == 1:
+        return fields["output_h"], 1
+    return 1, fields["output_w"]
+
+
+def _planes(fields: Mapping[str, Any], block: tuple[int, int]) -> tuple[Addresses, Addresses]:
     """Elements written, and the lowest still to be read, after each four channels of a block."""
     pixel = fields["input_channels"]
     first_rows = _first_taps(fields, "h", "pad_top", 1)
     first_columns = _first_taps(fields, "w", "pad_left", 1)
-    rows = np.arange(0, fields["output_h"], fields["block_rows"])
-    columns = np.arange(0, fields["output_w"], fields["block_columns"])
+    rows = np.arange(0, fields["output_h"], block[0])
+    columns = np.arange(0, fields["output_w"], block[1])
     channels = np.arange(0, pixel, 4)
-    last_row = np.minimum(rows + fields["block_rows"], fields["output_h"]) - 1
-    last_column = np.minimum(columns + fields["block_columns"], fields["output_w"]) - 1
+    last_row = np.minimum(rows + block[0], fields["output_h"]) - 1
+    last_column = np.minimum(columns + block[1], fields["output_w"]) - 1
     batch = np.arange(fields["batches"])[:, None, None, None]
     pixels = (batch * fields["output_h"] + last_row[:, None, None]) * fields["output_w"]
     pixels = pixels + last_column[:, None]

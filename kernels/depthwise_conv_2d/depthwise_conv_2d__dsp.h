@@ -27,4 +27,26 @@ void anvil_depthwise_conv_2d_int8_3x3__dsp(
     const anvil_depthwise_conv_2d_int8_3x3_parameters *parameters, const int8_t *input,
     const int32_t *channels, int8_t *output, void *scratch);
 
+typedef struct {
+  int32_t batches;
+  int32_t input_h;
+  int32_t input_w;
+  int32_t input_channels; /* at least 4 */
+  int32_t output_h;
+  int32_t output_w;
+  int32_t filter_h;
+  int32_t filter_w;
+  int32_t stride_h; /* that along rows is 1 */
+  int32_t pad_top;
+  int32_t pad_left;
+  int32_t input_zero_point;
+} anvil_depthwise_conv_2d_int8_taps_parameters;
+
+/* weights: by channel, then as in the window. rescaling: four words for each channel: the bias, 2^8
+ * to a unit, with the input's zero point folded in; what is added to a sum below 0; the multiplier;
+ * the addend, 2^12 to a step. */
+void anvil_depthwise_conv_2d_int8_taps__dsp(
+    const anvil_depthwise_conv_2d_int8_taps_parameters *parameters, const int8_t *input,
+    const int8_t *weights, const int32_t *rescaling, int8_t *output, void *scratch);
+
 #endif

@@ -1,27 +1,12 @@
 #include "common/requantize.h"
 #include "depthwise_conv_2d/depthwise_conv_2d__dsp.h"
+#include "depthwise_conv_2d/planes__dsp.h"
 #include "depthwise_conv_2d/three_by_three__dsp.h"
-
-/* Four channels at a time: the columns of a block of rows are spread to planes of int16 pairs, one
- * for each channel, where a border is the input's zero point like any other column. Values are
- * times 2^8, which costs nothing here, since bytes are masked rather than sign-extended, and keeps
- * the bits that rescaling needs. */
-
-typedef struct {
-  int32_t first; /* row or column of the image, the first of the strip */
-  int32_t begin; /* those inside the image, counted from the first */
-  int32_t end;
-} extent;
-
-static extent extent_of(int32_t first, int32_t n, int32_t image) {
-  const extent found = {first, anvil_clamp(-first, 0, n), anvil_clamp(image - first, 0, n)};
-  return found;
-}
 
 /* The strip's columns of four channels that start at `input`. What is outside of the image stays
  * in the planes, so that the first channels alone need to set it. */
 static void spread_strip(const anvil_depthwise_conv_2d_int8_3x3_parameters *p, const int8_t *input,
-                         extent rows, extent columns, int32_t n_rows, int32_t row_words,
+                         anvil_extent rows, anvil_extent columns, int32_t n_rows, int32_t row_words,
                          uint32_t *planes) {
   const int32_t row_bytes = p->input_w * p->input_channels;
   const uint32_t border = (uint8_t)p->input_zero_point * 0x01010101u;
@@ -48,13 +33,6 @@ static void spread_strip(const anvil_depthwise_conv_2d_int8_3x3_parameters *p, c
   }
 }
 
-static void set_planes(uint32_t *planes, int32_t n_words, int32_t zero_point) {
-  const uint32_t zero = (uint32_t)zero_point << 8 & 0xFF00u;
-  for (int32_t word = 0; word < n_words; ++word) {
-    planes[word] = zero << 16 | zero;
-  }
-}
-
 void anvil_depthwise_conv_2d_int8_3x3__dsp(
     const anvil_depthwise_conv_2d_int8_3x3_parameters *parameters, const int8_t *input,
     const int32_t *channels, int8_t *output, void *scratch) {
@@ -71,7 +49,7 @@ void anvil_depthwise_conv_2d_int8_3x3__dsp(
       const int32_t block_h = anvil_clamp(p.output_h - y, 0, p.block_rows);
       const int32_t n_rows = (block_h - 1) * p.stride + 3;
       const int32_t plane = n_rows * row_words;
-      const extent rows = extent_of(y * p.stride - p.pad_top, n_rows, p.input_h);
+      const anvil_extent rows = anvil_extent_of(y * p.stride - p.pad_top, n_rows, p.input_h);
       strip.plane_bytes = block_h * p.stride * row_words * 4;
       for (int32_t group = 0; group < p.output_w; group += p.block_columns) {
         const int32_t group_end = anvil_clamp(p.output_w, 0, group + p.block_columns);
@@ -80,9 +58,10 @@ void anvil_depthwise_conv_2d_int8_3x3__dsp(
           const int32_t first = quad > pixel - 4 ? pixel - 4 : quad;
           uint32_t *target = planes;
           for (int32_t x = group; x < group_end; x += strip_w) {
-            const extent columns = extent_of(x * p.stride - p.pad_left, 2 * row_words, p.input_w);
+            const anvil_extent columns =
+                anvil_extent_of(x * p.stride - p.pad_left, 2 * row_words, p.input_w);
             if (quad == 0) {
-              set_planes(target, 4 * plane, p.input_zero_point);
+              anvil_set_planes(target, 4 * plane, p.input_zero_point);
             }
             spread_strip(&p, input + first, rows, columns, n_rows, row_words, target);
             target += 4 * plane;

@@ -24,17 +24,4 @@ void anvil_three_by_three_stride1_5(const int32_t *plane, int8_t *output, const 
 void anvil_three_by_three_stride2_4(const int32_t *plane, int8_t *output, const int32_t *channel,
                                     const anvil_three_by_three_strip *strip);
 
-typedef struct {
-  int32_t n_rows;     /* at least 1 */
-  int32_t left_bytes; /* from one row to the next, 0 for what stands for a border */
-  int32_t right_bytes;
-  int32_t plane_bytes; /* from one channel's words to the next one's */
-  int32_t word_bytes;  /* from one row's word to the next one's */
-} anvil_spread_rows;
-
-/* Four neighbouring channels of a pair of columns, int8, as words of four planes: the left one's
- * value times 2^8 in the low half, the right one's in the high half. */
-void anvil_spread_columns(const int8_t *left, const int8_t *right, uint32_t *target,
-                          const anvil_spread_rows *rows);
-
 #endif

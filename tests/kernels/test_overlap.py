@@ -39,7 +39,7 @@ VARIANTS = [
 ]
 _LARGEST = 20_000  # bytes of a tensor
 _MOST_CASES = 60  # per variant
-IN_PLACE = {"channel_planes"}
+IN_PLACE = {"channel_planes", "channel_rows"}
 
 
 @functools.cache

@@ -16,22 +16,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from anvil.core.plan import KernelCall
-from anvil.ops.arrays import constant_of, numpy_dtype
-from anvil.plan.layouts.offset_rescale import offset_rescale
-from anvil.plan.layouts.packing import NotPackable
-from anvil.plan.layouts.rescaling import rounded_twice, sum_range
+from anvil.ops.arrays import constant_array, constant_of
+from anvil.plan.layouts.depthwise_taps import BITS, by_channel, rescaling
+from anvil.plan.layouts.offset_rescale import usual_addend
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import numpy.typing as npt
 
-    from anvil.core.plan import Constant
-
     Array = npt.NDArray[Any]
 
-# The C kernel has the same.
-_LEFT, _RIGHT = 8, 12
 _TAPS = 3
 _WORDS = 5
 _COLUMNS = {1: 6, 2: 4}  # of outputs in a strip, by stride
@@ -44,39 +39,16 @@ def pack(call: KernelCall, options: Mapping[str, int | str]) -> KernelCall:
     `rows1` and `rows2`, the rows of a block with stride 1 and 2.
     """
     fields: dict[str, Any] = dict(call.parameters)
-    constants = {constant.name: _array(constant) for constant in call.constants}
-    weights = constants["weights"].reshape(_TAPS * _TAPS, -1).T  # by channel
-    bias, multiplier, shift = (constants[name] for name in ("bias", "multiplier", "shift"))
-    zero_point = fields["input_zero_point"]
-    sums = sum_range(weights, bias, zero_point)
-    if not (sums.fits_int32 and sums.fits_after(shift)):
-        msg = "its sums may wrap around"
-        raise NotPackable(msg)
-    reference = rounded_twice(
-        multiplier,
-        shift,
-        fields["output_zero_point"],
-        fields["output_min"],
-        fields["output_max"],
-    )
-    scales = np.ldexp(multiplier.astype(np.float64), shift - 31)
-    form = offset_rescale(
-        reference,
-        sums,
-        scales,
-        zero_point=fields["output_zero_point"],
-        left=_LEFT,
-        right=_RIGHT,
-    )
-    folded = bias.astype(np.int64) - zero_point * weights.astype(np.int64).sum(axis=1)
-    start = (folded << _LEFT) + form.offset
+    constants = {constant.name: constant_array(constant) for constant in call.constants}
+    weights = by_channel(constants["weights"])
+    form, start = rescaling(fields, weights, constants, is_two_sided=False)
     words = np.zeros((len(weights), _WORDS), np.int32)
     rows = np.zeros((len(weights), _TAPS, 4), np.int8)
-    rows[:, :, :_TAPS] = weights.reshape(-1, _TAPS, _TAPS)
-    addend = (fields["output_zero_point"] << _RIGHT) + (1 << _RIGHT >> 1)
+    rows[:, :, :_TAPS] = weights
+    addend = usual_addend(fields["output_zero_point"], BITS)
     rows[:, 0, _TAPS] = form.addend - addend
     words[:, :_TAPS] = rows.view("<i4")[:, :, 0]
-    words[:, 3] = start.astype(np.int32)  # the kernel's additions wrap around likewise
+    words[:, 3] = start
     words[:, 4] = form.multiplier
     block_rows, block_columns = _blocks(fields, options)
     return replace(
@@ -86,7 +58,7 @@ def pack(call: KernelCall, options: Mapping[str, int | str]) -> KernelCall:
             ("stride", fields["stride_h"]),
             ("pad_top", fields["pad_top"]),
             ("pad_left", fields["pad_left"]),
-            ("input_zero_point", zero_point),
+            ("input_zero_point", fields["input_zero_point"]),
             ("addend", addend),
             ("block_rows", block_rows),
             ("block_columns", block_columns),
@@ -98,7 +70,7 @@ def pack(call: KernelCall, options: Mapping[str, int | str]) -> KernelCall:
 def unpack(packed: KernelCall, options: Mapping[str, int | str]) -> dict[str, Array]:
     """The weights as they were; bias and rescaling are in one sum, whose outputs are proved."""
     del options
-    words = _array(packed.constants[0]).reshape(-1, _WORDS)
+    words = constant_array(packed.constants[0]).reshape(-1, _WORDS)
     rows = np.ascontiguousarray(words[:, :_TAPS]).view(np.int8).reshape(-1, _TAPS, 4)
     weights = rows[:, :, :_TAPS].reshape(len(words), -1).T
     return {"weights": np.ascontiguousarray(weights).reshape(1, _TAPS, _TAPS, len(words))}
@@ -115,7 +87,3 @@ def _blocks(fields: Mapping[str, Any], options: Mapping[str, int | str]) -> tupl
     if 64 * n_strips * (fields["output_h"] + 2) <= int(options["whole_bytes"]):
         return fields["output_h"], n_strips * _COLUMNS[1]
     return int(options["rows1"]), _COLUMNS[1]
-
-
-def _array(constant: Constant) -> Array:
-    return np.frombuffer(constant.data, numpy_dtype(constant.dtype)).reshape(constant.shape)

@@ -30,8 +30,7 @@ LAYOUTS: tuple[str, ...] = (
     "byte_columns",
     "channel_pairs",
     "depthwise_3x3",
-    "dot_blocks",
-    "wide_add",
+LAYOUTS: tuple[str, ...] = ("depthwise_taps", "dot_blocks", "wide_add",)
 )
 _REMEMBERED = 4096  # layers; a model's bands and targets share them
 
