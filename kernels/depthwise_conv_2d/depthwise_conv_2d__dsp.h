@@ -42,11 +42,12 @@ typedef struct {
   int32_t input_zero_point;
 } anvil_depthwise_conv_2d_int8_taps_parameters;
 
-/* weights: by channel, then as in the window. rescaling: four words for each channel: the bias, 2^8
- * to a unit, with the input's zero point folded in; what is added to a sum below 0; the multiplier;
- * the addend, 2^12 to a step. */
+/* weights: by channel and row of the window, four taps in a word, in the order w0 w2 w1 w3, zeros
+ * behind them so that there are more than in the row. rescaling: four words for each channel: the
+ * bias, 2^8 to a unit, with the input's zero point folded in; what is added to a sum below 0; the
+ * multiplier; the addend, 2^12 to a step. */
 void anvil_depthwise_conv_2d_int8_taps__dsp(
     const anvil_depthwise_conv_2d_int8_taps_parameters *parameters, const int8_t *input,
-    const int8_t *weights, const int32_t *rescaling, int8_t *output, void *scratch);
+    const int32_t *weights, const int32_t *rescaling, int8_t *output, void *scratch);
 
 #endif

@@ -1,6 +1,7 @@
 """Depthwise convolutions along rows for Cortex-M with the DSP extension.
 
-    weights     by channel: (channels, filter_h, filter_w)
+    weights     (channels, filter_h, words), four taps to a word in the order 0 2 1 3, zeros behind
+                them so that there is at least one more than filter_w
     rescaling   four words for each channel: bias * 2**8 with the input's zero point folded in and
                 what makes the rescaling exact, what is added to a sum below 0, multiplier, addend
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     Array = npt.NDArray[Any]
 
+_ORDER = (0, 2, 1, 3)  # and back again
 BITS = Bits(left=8, right=12)  # the C kernels have the same
 
 
@@ -50,7 +52,7 @@ def pack(call: KernelCall, options: Mapping[str, int | str]) -> KernelCall:
         call,
         parameters=tuple((name, fields[name]) for name in _FIELDS),
         constants=(
-            constant_of("weights", np.ascontiguousarray(weights)),
+            constant_of("weights", _words(weights)),
             constant_of("rescaling", words.astype(np.int32)),
         ),
     )
@@ -62,8 +64,22 @@ def unpack(packed: KernelCall, options: Mapping[str, int | str]) -> dict[str, Ar
     Those of an image of one column come as one row.
     """
     del options
-    weights = constant_array(packed.constants[0])
+    words = constant_array(packed.constants[0])
+    fields = dict(packed.parameters)
+    taps = words.view(np.int8).reshape(-1, 4)[:, _ORDER].reshape(*words.shape[:2], -1)
+    weights = taps[:, :, : int(fields["filter_w"])]
     return {"weights": np.ascontiguousarray(weights.transpose(1, 2, 0))[None]}
+
+
+def _words(weights: Array) -> Array:
+    """int8 taps (channels, filter_h, filter_w) as words of four in the kernel's order."""
+    n_channels, filter_h, filter_w = weights.shape
+    # A window that begins at an odd column reads half a word more.
+    n_words = (filter_w // 2 + 2) // 2
+    taps = np.zeros((n_channels, filter_h, 4 * n_words), np.int8)
+    taps[:, :, :filter_w] = weights
+    ordered = np.ascontiguousarray(taps.reshape(-1, 4)[:, _ORDER])
+    return ordered.view("<i4").reshape(n_channels, filter_h, n_words)
 
 
 def by_channel(weights: Array) -> Array:
