@@ -84,7 +84,8 @@ def _words(weights: Array) -> Array:
 
 def by_channel(weights: Array) -> Array:
     """(1, filter_h, filter_w, channels) -> (channels, filter_h, filter_w)."""
-    return weights[0].transpose(2, 0, 1)
+    found: Array = weights[0].transpose(2, 0, 1)
+    return found
 
 
 def rescaling(

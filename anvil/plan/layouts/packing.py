@@ -30,7 +30,9 @@ LAYOUTS: tuple[str, ...] = (
     "byte_columns",
     "channel_pairs",
     "depthwise_3x3",
-LAYOUTS: tuple[str, ...] = ("depthwise_taps", "dot_blocks", "wide_add",)
+    "depthwise_taps",
+    "dot_blocks",
+    "wide_add",
 )
 _REMEMBERED = 4096  # layers; a model's bands and targets share them
 
