@@ -6,6 +6,7 @@ What memory adds by making the core wait is not in it.
 from __future__ import annotations
 
 import bisect
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -58,13 +59,21 @@ class CountedCalls:
 
 
 def instruction_cycles(mnemonic: str, operands: str, model: Mapping[str, Any]) -> float:
-    """Cycles of one instruction: of the longest name in `classes` that it begins with."""
+    """Cycles of one instruction.
+
+    Of the first of `patterns` that is the whole of it, operands included; or else of the
+    longest name in `classes` that it begins with.
+    """
+    patterns: Mapping[str, float] = model.get("patterns", {})
+    for pattern, cycles in patterns.items():
+        if re.fullmatch(pattern, f"{mnemonic} {operands}"):
+            return float(cycles)
     classes: Mapping[str, float] = model.get("classes", {})
     fitting = [name for name in classes if mnemonic.startswith(name)]
-    cycles = float(classes[max(fitting, key=len)]) if fitting else float(model["instruction"])
+    found = float(classes[max(fitting, key=len)]) if fitting else float(model["instruction"])
     if "{" in operands:  # a list of registers
-        cycles += float(model.get("per_register", 0)) * n_registers(operands)
-    return cycles
+        found += float(model.get("per_register", 0)) * n_registers(operands)
+    return found
 
 
 def n_registers(operands: str) -> int:
