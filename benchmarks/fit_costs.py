@@ -55,6 +55,7 @@ TARGETS = ("nrf52840", "rpi4", "linux-x86_64", "browser")
 COUNTED = {"nrf52840", "rpi4"}
 _SHA256 = "c0" * 32
 _SEED = 3
+_MOST_SEEDS = 5  # of cases, where those before call a kernel too seldom
 _CALLS_PER_PLAN = 90
 _WITHOUT_VECTORS = {"armv6-m", "armv7-m", "armv7e-m", "armv8-m.main"}
 _ARENA_LIMIT = 150 * 1024
@@ -62,13 +63,6 @@ _ARENA_LIMIT = 150 * 1024
 _NETWORKS = (
     ("p", 1), ("cost", 3), ("a_longer_name", 5), ("m", 8), ("costs_again", 12), ("x", 16),
     ("medium", 22), ("the_largest_of_all", 30),
-)  # fmt: skip
-_WITHOUT_VECTORS = {"armv6-m", "armv7-m", "armv7e-m", "armv8-m.main"}
-_ARENA_LIMIT = 150 * 1024
-# Names and sizes of the plans that show what a program costs besides its kernels.
-_PROGRAM_PLANS = (
-    ("p", 1), ("cost", 2), ("a_longer_name", 4), ("m", 7), ("costs_again", 11), ("x", 18),
-    ("medium", 29), ("largest_of_all", 45),
 )  # fmt: skip
 
 _Sample = tuple["Names", float, float]  # of a call: names, instructions or nanoseconds, cycles
@@ -102,11 +96,14 @@ def rounds(variants: Sequence[Variant]) -> Iterator[list[Variant]]:
         ]
 
 
-def case_plans(target: Target, variants: Sequence[Variant], wanted: set[str]) -> Iterator[Plan]:
+def case_plans(
+    target: Target, variants: Sequence[Variant], wanted: set[str], seed: int
+) -> Iterator[Plan]:
     """Plans of many calls that all use wanted variants."""
     pending: list[Plan] = []
+    ops = {variant.op for variant in variants if variant.symbol in wanted}
     for kind, family in itertools.product(sorted(GENERATORS), FAMILIES):
-        for graph in cases(kind, family, _SEED):
+        for graph in cases(kind, family, seed, ops):
             plan = plan_of(graph, target, variants)
             if plan is None or not wanted & {p.variant.symbol for p in plan.calls}:
                 continue
@@ -119,27 +116,47 @@ def case_plans(target: Target, variants: Sequence[Variant], wanted: set[str]) ->
         yield merged(pending, "cost")
 
 
+def sampled(
+    target: Target, wanted: Sequence[Variant], model: Mapping[str, Any] | None
+) -> dict[str, list[_Sample]]:
+    """What calls of each wanted variant cost, by symbol.
+
+    Cases of one seed after another, until each variant has more of them than its function
+    has coefficients, and some more.
+    """
+    samples: dict[str, list[_Sample]] = {variant.symbol: [] for variant in wanted}
+    for seed in range(_SEED, _SEED + _MOST_SEEDS):
+        for variants in rounds(load_variants(data("kernels"))):
+            first = {(v.op, v.dtype): v.symbol for v in reversed(variants)}.values()
+            open_ = {
+                variant.symbol
+                for variant in wanted
+                if variant.symbol in first
+                and len(samples[variant.symbol]) < 10 + 2 * len(variant.cost_terms)
+                and (seed < _SEED + 2 or samples[variant.symbol])
+            }
+            for plan in case_plans(target, variants, open_, seed) if open_ else ():
+                for planned, costs in zip(plan.calls, spent(plan, model), strict=True):
+                    if planned.variant.symbol in open_:
+                        row = (call_names(planned.lowered, plan.graph), *costs)
+                        samples[planned.variant.symbol].append(row)
+    return samples
+
+
+def spent(plan: Plan, model: Mapping[str, Any] | None) -> list[tuple[float, float]]:
+    """Of each call: instructions and cycles, or nanoseconds and nothing."""
+    if plan.target.name not in COUNTED:
+        return [(nanoseconds, 0.0) for nanoseconds in times.nanoseconds(plan)]
+    assert model is not None, "a core whose instructions are counted has a model of cycles"
+    counted = count(plan, build(plan), _SEED)
+    return list(zip(counted.calls, counted.cycles(model), strict=True))
+
+
 def measure_kernels(
-    target: Target, table: dict[str, Any], wanted: list[Variant], model: Mapping[str, Any]
+    target: Target, table: dict[str, Any], wanted: list[Variant], model: Mapping[str, Any] | None
 ) -> None:
     """Sizes, instructions, cycles and nanoseconds of the wanted variants, into the table."""
-    symbols = {variant.symbol for variant in wanted}
-    samples: dict[str, list[_Sample]] = {}
-    for variants in rounds(load_variants(data("kernels"))):
-        open_ = symbols - samples.keys()
-        if not open_:
-            break
-        for plan in case_plans(target, variants, open_):
-            spent: list[tuple[float, float]]
-            if target.name in COUNTED:
-                counted = count(plan, build(plan), _SEED)
-                spent = list(zip(counted.calls, counted.cycles(model), strict=True))
-            else:
-                spent = [(nanoseconds, 0.0) for nanoseconds in times.nanoseconds(plan)]
-            for planned, (first, second) in zip(plan.calls, spent, strict=True):
-                if planned.variant.symbol in open_:
-                    row = (call_names(planned.lowered, plan.graph), first, second)
-                    samples.setdefault(planned.variant.symbol, []).append(row)
+    samples = sampled(target, wanted, model)
     for variant in wanted:
         size = kernel_size(target, variant)
         table["helpers"] |= {
@@ -152,7 +169,7 @@ def measure_kernels(
         }
         if size.helpers:
             entry["helpers"] = sorted(size.helpers)
-        entry |= _linears(target, variant, samples.get(variant.symbol, []))
+        entry |= _linears(target, variant, samples[variant.symbol])
         table["kernels"][variant.symbol] = entry
 
 
@@ -163,7 +180,7 @@ def _linears(target: Target, variant: Variant, rows: Sequence[_Sample]) -> dict[
         return {}
     names = [row[0] for row in rows]
     vectors = target.core.architecture not in _WITHOUT_VECTORS
-    features = features_of(variant.op, names, vectors=vectors)
+    features = variant.cost_terms or features_of(variant.op, names, vectors=vectors)
     columns = {"instructions": 1, "cycles": 2} if target.name in COUNTED else {"nanoseconds": 1}
     found: dict[str, Any] = {}
     worst = 0.0

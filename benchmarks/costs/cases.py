@@ -28,7 +28,7 @@ from anvil.core.tensor import DType, Quantization, Tensor
 from anvil.ops.registry import DEFINITIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Sequence
+    from collections.abc import Callable, Collection, Hashable, Sequence
 
     import numpy.typing as npt
 
@@ -322,8 +322,12 @@ GENERATORS: dict[str, tuple[Callable[[Draw], Case], int]] = {
 }
 
 
-def cases(kind: str, family: str, seed: int) -> list[Graph]:
-    """Graphs of one operator that its rules accept; none where the family is not supported."""
+def cases(kind: str, family: str, seed: int, ops: Collection[str] | None = None) -> list[Graph]:
+    """Graphs of one operator that its rules accept; none where the family is not supported.
+
+    ops: the kernels' folders that are wanted; an operator whose first case lowers to none of
+    them has no other case that does. None for all.
+    """
     if family == "float16" and kind not in _WITH_WEIGHTS:
         return []  # the same kernels as float32's
     generate, n_cases = GENERATORS[kind]
@@ -334,9 +338,17 @@ def cases(kind: str, family: str, seed: int) -> list[Graph]:
             break
         inputs, output, attributes = generate(draw)
         graph = _graph(kind, inputs, output, attributes)
-        if graph is not None:
-            found.append(graph)
+        if graph is None:
+            continue
+        if ops is not None and not ops_of(kind, graph) & set(ops):
+            return []
+        found.append(graph)
     return found
+
+
+def ops_of(kind: str, graph: Graph) -> set[str]:
+    """The kernels' folders that a graph of one operator lowers to."""
+    return {call.op for call in DEFINITIONS[kind].lower(graph.ops[-1], graph)}
 
 
 def _graph(kind: str, inputs: list[Tensor], output: Tensor, attributes: Hashable) -> Graph | None:

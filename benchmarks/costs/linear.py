@@ -115,8 +115,15 @@ def features_of(op: str, names: Sequence[Mapping[str, float]], *, vectors: bool)
 def fit(
     features: Sequence[str], names: Sequence[Mapping[str, float]], costs: Sequence[float]
 ) -> Linear:
-    """The coefficients, 0 or more, that keep the sum of squared relative errors least."""
+    """The coefficients, 0 or more, that keep the sum of squared relative errors least.
+
+    Raises ValueError where a feature names what a call does not have.
+    """
     rows = [feature_values(features, case) for case in names]
+    if None in rows:
+        wrong = [f for f in features if any(feature_values([f], case) is None for case in names)]
+        msg = f"no call has all that these name: {', '.join(wrong)}"
+        raise ValueError(msg)
     matrix = np.array(rows, dtype=np.float64)
     target = np.array(costs, dtype=np.float64)
     # Absolute errors of a few instructions matter less than relative ones of large kernels.

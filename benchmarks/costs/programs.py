@@ -48,7 +48,9 @@ def fit_program(
     helpers = sorted(
         name
         for name in table["helpers"]
-        if kind != "web" and all(name in _function_names(plan, out) for plan, out, _ in built)
+        if kind != "web"
+        and not name.startswith("anvil_")  # a part of kernels
+        and all(name in _function_names(plan, out) for plan, out, _ in built)
     )
     code = [
         document["flash_bytes"]["code"] - _kernel_bytes(plan, table, helpers)

@@ -18,9 +18,10 @@ from anvil.build.tools import find_tools
 from anvil.cache.location import user_store
 from anvil.package.wasm_module import module_memory, sections, unsigned
 from benchmarks.costs.measure import data
+from benchmarks.costs.thumb_frames import frame_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from anvil.core.plan import Variant
     from anvil.core.target import Target
@@ -59,19 +60,19 @@ def kernel_size(target: Target, variant: Variant) -> KernelSize:
         entry = ["-Wl,--no-entry", f"-Wl,--export={variant.symbol}"]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        for path in {variant.source, *variant.headers}:
+        for path in {variant.source, *variant.parts, *variant.headers}:
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / path).write_bytes(kernels[path])
         flags = [*toolchain.core_flags, *toolchain.compile_flags, "-g", "-I."]
         flags += [*toolchain.link_flags, *entry]
-        _zig(folder, [*flags, variant.source, "-o", "linked"])
+        _zig(folder, [*flags, variant.source, *variant.parts, "-o", "linked"])
         linked = (folder / "linked").read_bytes()
     functions = wasm_functions(linked) if is_wasm else elf_functions(linked)
     # Of the two in the file, the kernel's own functions and the runtime library's, only the
-    # former are named in its sources.
-    sources = (kernels[path].decode() for path in (variant.source, *variant.headers))
-    words = set(re.findall(r"\w+", " ".join(sources)))
-    own = {f.name for f in functions if f.name in words}
+    # former are named in its sources. What comes from a part other kernels may share.
+    named = _words(kernels[path] for path in (variant.source, *variant.headers))
+    shared = _words(kernels[path] for path in variant.parts) - {variant.symbol}
+    own = {f.name for f in functions if f.name in named - shared}
     helpers = {f.name: (f.code_bytes, f.frame_bytes) for f in functions if f.name not in own}
     mine = [f for f in functions if f.name in own]
     constants = module_memory(linked).data if is_wasm else _constant_bytes(linked)
@@ -84,6 +85,10 @@ def kernel_size(target: Target, variant: Variant) -> KernelSize:
         frame_bytes=sum(f.frame_bytes for f in mine),
         helpers=helpers,
     )
+
+
+def _words(sources: Iterable[bytes]) -> set[str]:
+    return {word for source in sources for word in re.findall(r"\w+", source.decode())}
 
 
 def _zig(folder: Path, words: list[str]) -> None:
@@ -100,7 +105,10 @@ def _zig(folder: Path, words: list[str]) -> None:
 
 
 def elf_functions(content: bytes) -> list[Function]:
-    """The functions of a linked ELF file, aliases once, with the frames on its record."""
+    """The functions of a linked ELF file, aliases once, with the frames on its record.
+
+    What was written in assembly is on none: there the frame is read from the code.
+    """
     elf = ELFFile(io.BytesIO(content))
     frames: dict[int, int] = {}
     if elf.has_dwarf_info():
@@ -119,9 +127,19 @@ def elf_functions(content: bytes) -> list[Function]:
                 address=address,
                 # The next function begins at an address that is even, or of 16 bytes.
                 code_bytes=n_bytes,
-                frame_bytes=frames.get(address, 0),
+                frame_bytes=frames[address] if address in frames else _frame(elf, address, n_bytes),
             )
     return sorted(found.values(), key=lambda f: f.address)
+
+
+def _frame(elf: ELFFile, address: int, n_bytes: int) -> int:
+    if elf["e_machine"] != "EM_ARM":
+        return 0
+    for section in elf.iter_sections():
+        first = address - section["sh_addr"]
+        if section["sh_flags"] & _EXECUTE and 0 <= first < section["sh_size"]:
+            return frame_bytes(section.data()[first : first + n_bytes])
+    return 0
 
 
 def _symbols(elf: ELFFile) -> list[tuple[str, int, int]]:
