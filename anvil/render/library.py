@@ -16,7 +16,9 @@ from anvil.core.tensor import DType
 from anvil.render.environment import jinja_environment, render
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
+
+    import jinja2
 
     from anvil.core.plan import Constant, Plan, PlannedCall
     from anvil.core.tensor import Tensor
@@ -195,18 +197,19 @@ def _call_values(plan: Plan, number: int, names: _Names) -> dict[str, Any]:
     arguments += [pointer(index, "") for index in call.outputs]
     if planned.scratch_offset is not None:
         arguments.append(f"arena + {planned.scratch_offset}")
+    kernel = planned.variant.symbol
+    lines = _wrapped(arguments)
     return {
         "title": _title(plan, planned),
         "struct": planned.variant.struct,
         "parameters_name": f"{_call_name(plan, number)}_parameters",
         "parameters": [(field, _literal(value)) for field, value in call.parameters],
-        "symbol": planned.variant.symbol,
-        "argument_lines": textwrap.wrap(
-            ", ".join(arguments),
-            width=_ARGUMENTS_WIDTH,
-            break_long_words=False,
-            break_on_hyphens=False,
-        ),
+        "is_specialised": planned.is_specialised,
+        "kernel": kernel,
+        "kernel_argument_lines": lines,
+        "source": planned.variant.source,
+        "symbol": _call_name(plan, number) if planned.is_specialised else kernel,
+        "argument_lines": ["arena"] if planned.is_specialised else lines,
     }
 
 
@@ -214,6 +217,30 @@ def call_values(plan: Plan) -> list[dict[str, Any]]:
     """Template values of every call, in the order of the plan."""
     names, _ = _constants(plan)
     return [_call_values(plan, number, names) for number in range(len(plan.calls))]
+
+
+def _wrapped(arguments: Iterable[str]) -> list[str]:
+    return textwrap.wrap(
+        ", ".join(arguments),
+        width=_ARGUMENTS_WIDTH,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _specialised(
+    environment: jinja2.Environment, values: Mapping[str, Any], calls: Sequence[Mapping[str, Any]]
+) -> dict[str, bytes]:
+    """A file for each call that has a kernel of its own, and a header with all of them."""
+    own = [call for call in calls if call["is_specialised"]]
+    files = {
+        f"src/{call['symbol']}.c": render(environment, "library/call.c.j2", **values, call=call)
+        for call in own
+    }
+    if own:
+        header = render(environment, "library/calls.h.j2", **values, calls=calls)
+        files[f"src/{values['name']}_calls.h"] = header
+    return files
 
 
 def _title(plan: Plan, planned: PlannedCall) -> str:
@@ -264,6 +291,7 @@ def render_library(
         f"src/{plan.name}_weights.h": render(environment, "library/weights.h.j2", **values),
         f"src/{plan.name}_weights.c": render(environment, "library/weights.c.j2", **values),
     }
+    files |= _specialised(environment, values, calls)
     sources = sorted({source for v in variants for source in (v.source, *v.parts)})
     files |= {posixpath.join("kernels", path): kernels[path] for path in (*headers, *sources)}
     return {posixpath.join("library", path): content for path, content in sorted(files.items())}

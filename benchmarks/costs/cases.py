@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from anvil.core.plan import Allocation, Plan, PlannedCall
+    from anvil.core.plan import Allocation, KernelCall, Plan, PlannedCall
 
     Array = npt.NDArray[Any]
 
@@ -420,13 +420,16 @@ def merged(plans: Sequence[Plan], name: str) -> Plan:
     for plan in plans:
         first_call = len(calls)
         for planned in plan.calls:
-            call = replace(
-                planned.call,
-                inputs=tuple(first_tensor + index for index in planned.call.inputs),
-                outputs=tuple(first_tensor + index for index in planned.call.outputs),
-            )
             offset = None if planned.scratch_offset is None else base + planned.scratch_offset
-            calls.append(replace(planned, call=call, op_index=first_call, scratch_offset=offset))
+            calls.append(
+                replace(
+                    planned,
+                    lowered=_shifted(planned.lowered, first_tensor),
+                    call=_shifted(planned.call, first_tensor),
+                    op_index=first_call,
+                    scratch_offset=offset,
+                )
+            )
         allocations += [
             replace(one, tensor=first_tensor + one.tensor, offset=base + one.offset)
             for one in plan.allocations
@@ -441,4 +444,13 @@ def merged(plans: Sequence[Plan], name: str) -> Plan:
         allocations=tuple(allocations),
         arena_bytes=base,
         arena_lower_bound_bytes=base,
+    )
+
+
+def _shifted(call: KernelCall, by: int) -> KernelCall:
+    """The call on the same tensors where others stand before them."""
+    return replace(
+        call,
+        inputs=tuple(by + index for index in call.inputs),
+        outputs=tuple(by + index for index in call.outputs),
     )

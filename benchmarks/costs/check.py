@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from anvil.core.decision import ORDERS
 from anvil.core.target import Requirements
 from anvil.importers.tflite import import_tflite
 from anvil.ops.registry import DEFINITIONS
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from anvil.core.prediction import Prediction
 
 MODELS = ("kws", "vww", "ic", "ad", "sww")
-_COUNTED = {"nrf52840", "rpi4"}
+_COUNTED = {"nrf52840", "corstone300", "rpi4"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,11 +37,12 @@ class Checked:
     instructions: int | None  # counted
 
 
-def checked(model: str, target_name: str) -> Checked:
+def checked(model: str, target_name: str, optimize: str = "balanced") -> Checked:
     """Plan, predict, build, measure and count a benchmark model of ../shared/models."""
     target = built_in_target(target_name)
     file = f"{model}.int8.tflite"
     content = (ROOT.parent / "shared" / "models" / file).read_bytes()
+    costs = load_costs(data("targets"), target)
     plan = make_plan(
         import_tflite(content, file, DEFINITIONS),
         name=model,
@@ -48,8 +50,10 @@ def checked(model: str, target_name: str) -> Checked:
         variants=load_variants(data("kernels")),
         definitions=DEFINITIONS,
         model_sha256="00" * 32,
+        costs=costs,
+        order=ORDERS[optimize],
     )
-    prediction = predict(plan, load_costs(data("targets"), target))
+    prediction = predict(plan, costs)
     outputs = build(plan)
     document = plan_document(plan, Requirements(), prediction)
     counted = None
