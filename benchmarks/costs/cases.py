@@ -94,9 +94,22 @@ class Draw:
         """A fused activation."""
         return Activation.RELU if self.chance(0.6) else Activation.NONE
 
+    def result(self, shape: tuple[int, ...], activation: Activation) -> Tensor:
+        """What a layer with weights computes: a converter puts RELU's zero at the lower end."""
+        is_usual = activation is Activation.RELU and self.chance(0.85)
+        return self.activation(*shape, zero_point=-128 if is_usual else None)
+
+    def channels(self, most: int) -> int:
+        """A number of channels; half of them as designers choose them."""
+        channels = self.whole(1, most)
+        if self.chance(0.5):
+            step = int(self.rng.choice([4, 8, 16]))
+            channels = -(-channels // step) * step
+        return channels
+
     def image(self, channels: int | None = None) -> tuple[int, int, int, int]:
         """The shape of an image."""
-        channels = self.whole(1, 48) if channels is None else channels
+        channels = self.channels(48) if channels is None else channels
         return 1, self.whole(1, 14), self.whole(1, 14), channels
 
 
@@ -122,11 +135,13 @@ def _window(draw: Draw, shape: Sequence[int]) -> tuple[Padding, tuple[int, int],
     size = draw.whole(1, 5), draw.whole(1, 5)
     if draw.chance(0.25):
         size = 1, 1
-    elif draw.chance(0.3):
+    elif draw.chance(0.5):
         size = 3, 3
     if padding is Padding.VALID:
         size = min(size[0], shape[1]), min(size[1], shape[2])
-    stride = (1, 1) if draw.chance(0.6) else (draw.whole(1, 3), draw.whole(1, 3))
+    stride = (1, 1)
+    if draw.chance(0.4):
+        stride = (2, 2) if draw.chance(0.5) else (draw.whole(1, 3), draw.whole(1, 3))
     return padding, size, stride
 
 
@@ -149,27 +164,29 @@ def _output_shape(
 def _conv_2d(draw: Draw) -> Case:
     shape = draw.image()
     padding, size, stride = _window(draw, shape)
-    n_outputs = draw.whole(1, 48)
+    n_outputs = draw.channels(48)
+    activation = draw.fused()
     groups = 2 if shape[3] % 2 == 0 and n_outputs % 2 == 0 and draw.chance(0.08) else 1
     weights = draw.weights((n_outputs, *size, shape[3] // groups), 0)
-    output = draw.activation(*_output_shape(shape, n_outputs, padding, size, stride))
+    output = draw.result(_output_shape(shape, n_outputs, padding, size, stride), activation)
     attributes = Conv2DAttributes(
         padding=padding,
         stride_h=stride[0],
         stride_w=stride[1],
         dilation_h=1,
         dilation_w=1,
-        activation=draw.fused(),
+        activation=activation,
     )
     return [draw.activation(*shape), weights, draw.bias(n_outputs)], output, attributes
 
 
 def _depthwise_conv_2d(draw: Draw) -> Case:
-    shape = draw.image(draw.whole(1, 96))
+    shape = draw.image(draw.channels(96))
+    activation = draw.fused()
     padding, size, stride = _window(draw, shape)
     multiplier = 1 if draw.chance(0.85) else 2
     n_outputs = shape[3] * multiplier
-    output = draw.activation(*_output_shape(shape, n_outputs, padding, size, stride))
+    output = draw.result(_output_shape(shape, n_outputs, padding, size, stride), activation)
     attributes = DepthwiseConv2DAttributes(
         padding=padding,
         stride_h=stride[0],
@@ -177,17 +194,18 @@ def _depthwise_conv_2d(draw: Draw) -> Case:
         dilation_h=1,
         dilation_w=1,
         depth_multiplier=multiplier,
-        activation=draw.fused(),
+        activation=activation,
     )
     weights = draw.weights((1, *size, n_outputs), 3)
     return [draw.activation(*shape), weights, draw.bias(n_outputs)], output, attributes
 
 
 def _fully_connected(draw: Draw) -> Case:
-    depth, units = draw.whole(1, 700), draw.whole(1, 128)
-    attributes = FullyConnectedAttributes(activation=draw.fused(), keep_num_dims=False)
+    depth, units = draw.channels(700), draw.channels(128)
+    activation = draw.fused()
+    attributes = FullyConnectedAttributes(activation=activation, keep_num_dims=False)
     inputs = [draw.activation(1, depth), draw.weights((units, depth), 0), draw.bias(units)]
-    return inputs, draw.activation(1, units), attributes
+    return inputs, draw.result((1, units), activation), attributes
 
 
 def _pool(draw: Draw) -> Case:
