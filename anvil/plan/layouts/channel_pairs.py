@@ -6,12 +6,13 @@ channel may need more than 24 bits, and no halfword may overflow: below a high w
 one must not be negative.
 
 Blocks of CHANNELS output channels follow one another in one stream of int32, `stream`: the first
-sums, for each step a word for each pair of channels, and {left, multiplier, addend} of each
-channel, or {left, multiplier, addend, below} where the layer is not one-sided (fixed_rescale.py).
+sums, for each step a word for each pair of channels, and each channel's rescaling
+(fixed_rescale.py): {left, multiplier, addend}, or {left, multiplier, addend, below, exponent} where
+one exponent and one addend do not do for the whole layer.
 The input's zero point is in the first sums. A row of a window is a run of bytes; a step is two of
 them, 0 and 2 of four, then 1 and 3, since that is how SXTB16 widens four bytes.
 
-Options: channels (4 or 8), exponent (of the rescaling).
+Options: channels (4 or 8), exponent (that the kernel has in its code).
 """
 
 from __future__ import annotations
@@ -58,6 +59,7 @@ def pack(call: KernelCall, options: Mapping[str, int | str]) -> KernelCall:
     n_channels, exponent = int(options["channels"]), int(options["exponent"])
     layer = _layer(call)
     rescale = _rescale(call, layer, exponent)
+    own_exponents = not (rescale.is_one_sided and (rescale.exponent == exponent).all())
     steps = _steps(layer.weights.shape[1], layer.run, fills_fours=layer.fills_fours)
     words = _words(layer.weights, steps, n_channels)
     starts = layer.bias.astype(np.int64)
@@ -65,7 +67,8 @@ def pack(call: KernelCall, options: Mapping[str, int | str]) -> KernelCall:
     starts = _filled(starts, n_channels)
     starts[1::2] = 256 * starts[1::2] + starts[::2]
     rows = [rescale.left, rescale.multiplier, rescale.addend]
-    rows += [] if rescale.is_one_sided else [rescale.below]
+    if own_exponents:
+        rows += [rescale.below, rescale.exponent]
     rescaling = np.stack([_filled(row, n_channels) for row in rows], axis=1)
     # A high channel's sum comes 256 times too large.
     rescaling[1::2, 0] = _MOST_LEFT - rescaling[1::2, 0]
@@ -73,7 +76,7 @@ def pack(call: KernelCall, options: Mapping[str, int | str]) -> KernelCall:
     parts = (starts, words, rescaling)
     stream = np.concatenate([part.reshape(n_blocks, -1) for part in parts], axis=1)
     fields = dict(call.parameters)
-    added = (("n_steps", len(steps)), ("is_two_sided", int(not rescale.is_one_sided)))
+    added = (("n_steps", len(steps)), ("own_exponents", int(own_exponents)))
     dropped = {"output_zero_point", "output_min", "output_max", "multiplier_stride", "n_groups"}
     dropped.add("filter_channels")
     kept = tuple((name, value) for name, value in fields.items() if name not in dropped)
@@ -91,7 +94,7 @@ def unpack(packed: KernelCall, options: Mapping[str, int | str]) -> dict[str, Ar
     proved: multiplier and shift are gone.
     """
     n_block, fields = int(options["channels"]), dict(packed.parameters)
-    n_rows = 4 if fields["is_two_sided"] else 3
+    n_rows = 5 if fields["own_exponents"] else 3
     n_steps = int(fields["n_steps"])
     shape, run, fills_fours = _shape(packed)
     n_words = n_steps * n_block // 2
@@ -163,19 +166,16 @@ def _rescale(call: KernelCall, layer: _Layer, exponent: int) -> FixedRescale:
     if not fits:
         msg = "its sums may wrap around"
         raise NotPackable(msg)
-    found = fixed_rescale(
-        reference,
-        sums,
-        scales,
-        exponent=exponent,
-        most_left=_MOST_LEFT,
-        most_bits=np.where(np.arange(len(scales)) % 2, _HIGH_BITS, 32),
-    )
-    if not found.is_right.all():
-        channel = int(np.flatnonzero(~found.is_right)[0])
-        msg = f"the sums of output channel {channel} have no cheap rescaling"
-        raise NotPackable(msg)
-    return found
+    bits = np.where(np.arange(len(scales)) % 2, _HIGH_BITS, 32)
+    for tried in (exponent, None):
+        found = fixed_rescale(
+            reference, sums, scales, exponent=tried, most_left=_MOST_LEFT, most_bits=bits
+        )
+        if found.is_right.all() and (tried is None or found.is_one_sided):
+            return found
+    channel = int(np.flatnonzero(~found.is_right)[0])
+    msg = f"the sums of output channel {channel} have no cheap rescaling"
+    raise NotPackable(msg)
 
 
 def _steps(n_products: int, run: int, *, fills_fours: bool) -> Int64Array:
