@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 # In the order in which they are listed to whoever names another.
 LAYOUTS: tuple[str, ...] = (
     "add_equal",
+    "add_vectors",
     "byte_blocks",
     "byte_columns",
     "channel_pairs",

@@ -1,0 +1,95 @@
+"""ADD of two int8 tensors of one shape as one linear form, proved for all operands.
+
+    saturate_int8((first * multiplier1 + second * multiplier2 + start) >> STEP_BITS)
+
+The reference rounds three times. There are no more than 2**16 pairs of operands, and numbers are
+taken only where the outputs of all of them are the reference's and nothing wraps around.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from anvil.core.plan import KernelCall
+from anvil.ops.arrays import numpy_dtype
+from anvil.plan.layouts.add_equal import reference_outputs
+from anvil.plan.layouts.packing import NotPackable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy.typing as npt
+
+_STEP_BITS = 20  # the C kernel has the same
+_LEFT_SHIFT = 20  # of operands in the reference
+_VALUES = np.arange(-128, 128, dtype=np.int64)
+_MOST = 2**31 - 1
+_FAR = 2**62
+_MOST_CHANGES = 10  # of a multiplier: the reference's own rounding is worth about as much
+_CHANGES = sorted(
+    product(range(-_MOST_CHANGES, _MOST_CHANGES + 1), repeat=2),
+    key=lambda pair: pair[0] ** 2 + pair[1] ** 2,
+)
+
+
+def pack(call: KernelCall, options: Mapping[str, int | str]) -> KernelCall:
+    """The call of a `vectors` kernel; refused where shapes differ or no numbers are exact."""
+    del options
+    fields: dict[str, Any] = dict(call.parameters)
+    (table,) = call.constants
+    loops = np.frombuffer(table.data, numpy_dtype(table.dtype)).reshape(fields["n_loops"], -1)
+    if len(loops) != 1 or tuple(loops[0, 1:]) != (1, 1):
+        raise NotPackable("its inputs have different shapes")
+    multiplier1, multiplier2, start = _numbers(fields)
+    return replace(
+        call,
+        parameters=(
+            ("n_elements", int(loops[0, 0])),
+            ("multiplier1", multiplier1),
+            ("multiplier2", multiplier2),
+            ("start", start),
+        ),
+        constants=(),
+    )
+
+
+def unpack(
+    packed: KernelCall, options: Mapping[str, int | str]
+) -> dict[str, npt.NDArray[np.int32]]:
+    """The table of loops, which equal shapes have in common."""
+    del options
+    n_elements = dict(packed.parameters)["n_elements"]
+    return {"loops": np.array([[n_elements, 1, 1]], dtype=np.int32)}
+
+
+def _numbers(fields: Mapping[str, Any]) -> tuple[int, int, int]:
+    wanted = reference_outputs(fields)
+    ideal = [
+        np.ldexp(
+            float(fields[f"{name}_multiplier"]) * float(fields["output_multiplier"]),
+            fields[f"{name}_shift"] + fields["output_shift"] - 62 + _LEFT_SHIFT + _STEP_BITS,
+        )
+        for name in ("input1", "input2")
+    ]
+    # Both products have to fit, and the start beside them.
+    if max(ideal) > _MOST >> 7:
+        raise NotPackable("its inputs' scales are too large for its output's")
+    for first, second in _CHANGES:
+        multiplier1 = max(0, round(ideal[0]) + first)
+        multiplier2 = max(0, round(ideal[1]) + second)
+        sums = (_VALUES * multiplier1)[:, None] + _VALUES * multiplier2
+        least = np.where(wanted > -128, (wanted << _STEP_BITS) - sums, -_FAR).max()
+        greatest = np.where(wanted < 127, ((wanted + 1) << _STEP_BITS) - 1 - sums, _FAR).min()
+        if least > greatest:
+            continue
+        # Where all outputs are the same bound, the other bound of the start is far away.
+        start = int(greatest if least < -_FAR // 2 else (least + min(greatest, least + 2**31)) >> 1)
+        reached = [int(_VALUES[i] * multiplier1) + start for i in (0, -1)]
+        reached += [start + int(sums.min()), start + int(sums.max()), start]
+        if min(reached) >= -_MOST and max(reached) <= _MOST:
+            return multiplier1, multiplier2, start
+    raise NotPackable("no linear form is exact for all its operands")
