@@ -44,6 +44,8 @@ void anvil_depthwise_conv_2d_int8_3x3__dsp(
   uint32_t *const planes = (uint32_t *)scratch;
   anvil_three_by_three_strip strip = {{0, 0, 0, 0, 0}, output_row, 0, p.addend};
 
+  int32_t strip_columns = 0; /* that the strip's offsets are for */
+
   for (int32_t batch = 0; batch < p.batches; ++batch) {
     for (int32_t y = 0; y < p.output_h; y += p.block_rows) {
       const int32_t block_h = anvil_clamp(p.output_h - y, 0, p.block_rows);
@@ -69,8 +71,11 @@ void anvil_depthwise_conv_2d_int8_3x3__dsp(
           target = planes;
           for (int32_t x = group; x < group_end; x += strip_w) {
             const int32_t n_columns = anvil_clamp(p.output_w - x, 0, strip_w);
-            for (int32_t i = 0; i < 5; ++i) {
-              strip.offsets[i] = i + 1 < n_columns ? (i + 1) * pixel : 0;
+            if (n_columns != strip_columns) {
+              strip_columns = n_columns;
+              for (int32_t i = 0; i < 5; ++i) {
+                strip.offsets[i] = i + 1 < n_columns ? (i + 1) * pixel : 0;
+              }
             }
             for (int32_t channel = quad; channel < first + 4; ++channel) {
               const int32_t *const words = (const int32_t *)target + (channel - first) * plane;
