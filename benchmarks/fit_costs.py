@@ -7,7 +7,9 @@ Without --all only those kernels are measured that targets/costs/ does not know,
 from another source, and programs where their templates have changed. For each kernel, random
 models of one operator are planned, built with the target's own toolchain and run in QEMU,
 where a plugin counts instructions call by call; coefficients come from non-negative least
-squares. Where instructions cannot be counted (x86-64, WebAssembly), nanoseconds are measured
+squares, over the terms that the variant names in kernels.yaml or else over its operator's. The
+int8 kernels are measured once more as copies for single calls, and stand in the table as such
+where those spend less. Where instructions cannot be counted (x86-64, WebAssembly), nanoseconds are measured
 on this computer, and the table names its processor. Sizes are those of the kernel linked by
 itself; the rest of a program is fitted on builds of several models. Run it in the
 repository's root after a kernel, a template or the toolchain has changed; it needs
@@ -20,7 +22,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,6 +30,7 @@ import yaml
 
 from anvil.core.diagnostics import AnvilError
 from anvil.core.digest import digest_of, key_of
+from anvil.core.plan import SPECIALISED
 from anvil.ops.registry import DEFINITIONS
 from anvil.plan.features import call_names, evaluate_linear
 from anvil.plan.kernel_registry import load_variants
@@ -35,9 +38,9 @@ from anvil.plan.make import make_plan
 from benchmarks.costs import check, times
 from benchmarks.costs.cases import FAMILIES, GENERATORS, cases, merged
 from benchmarks.costs.linear import features_of, fit
-from benchmarks.costs.measure import build, count, data
+from benchmarks.costs.measure import build, count, data, program_of
 from benchmarks.costs.programs import fit_program
-from benchmarks.costs.sizes import kernel_size
+from benchmarks.costs.sizes import elf_functions, kernel_size
 from benchmarks.costs.table import empty_table, read_table, write_table
 from tests.support.networks import random_network
 from tests.support.programs import ROOT
@@ -59,6 +62,8 @@ _MOST_SEEDS = 5  # of cases, where those before call a kernel too seldom
 _CALLS_PER_PLAN = 90
 _WITHOUT_VECTORS = {"armv6-m", "armv7-m", "armv7e-m", "armv8-m.main"}
 _ARENA_LIMIT = 150 * 1024
+_COPIED_DTYPE = "int8"  # of the kernels of which copies for single calls are measured
+_LEAST_GAIN = 0.95  # of the shared kernel's instructions: what costs more does not pay
 # Names and operators of the networks that show what a program costs besides its kernels.
 _NETWORKS = (
     ("p", 1), ("cost", 3), ("a_longer_name", 5), ("m", 8), ("costs_again", 12), ("x", 16),
@@ -141,6 +146,64 @@ def sampled(
                         row = (call_names(planned.lowered, plan.graph), *costs)
                         samples[planned.variant.symbol].append(row)
     return samples
+
+
+@dataclass(kw_only=True)
+class _Copies:
+    """Copies of one kernel, each compiled for one call."""
+
+    rows: list[_Sample]
+    shared: float  # instructions of the same calls by the shared kernel
+    code_bytes: int  # of the largest
+    stack_bytes: int  # of the deepest
+
+
+def specialised(
+    target: Target, wanted: Sequence[Variant], model: Mapping[str, Any]
+) -> dict[str, _Copies]:
+    """What calls cost where each has a kernel of its own, by symbol."""
+    found: dict[str, _Copies] = {}
+    for variants in rounds(load_variants(data("kernels"))):
+        first = {(v.op, v.dtype): v.symbol for v in reversed(variants)}.values()
+        open_ = {v.symbol for v in wanted if v.symbol in first and v.symbol not in found}
+        for plan in case_plans(target, variants, open_, _SEED) if open_ else ():
+            calls = [replace(p, is_specialised=p.variant.symbol in open_) for p in plan.calls]
+            own = replace(plan, calls=tuple(calls))
+            functions = {f.name: f for f in elf_functions(program_of(own, build(own)))}
+            every = zip(own.calls, spent(own, model), spent(plan, model), strict=True)
+            for number, (planned, costs, shared) in enumerate(every):
+                if not planned.is_specialised:
+                    continue
+                copies = found.setdefault(
+                    planned.variant.symbol, _Copies(rows=[], shared=0, code_bytes=0, stack_bytes=0)
+                )
+                copies.rows.append((call_names(planned.lowered, own.graph), *costs))
+                copies.shared += shared[0]
+                function = functions[f"{own.name}_call{number}"]
+                copies.code_bytes = max(copies.code_bytes, function.code_bytes)
+                copies.stack_bytes = max(copies.stack_bytes, function.frame_bytes)
+    return found
+
+
+def measure_copies(
+    target: Target, table: dict[str, Any], wanted: Sequence[Variant], model: Mapping[str, Any]
+) -> None:
+    """The wanted variants compiled for single calls, into the table where that pays."""
+    copied = [v for v in wanted if v.source.endswith(".c") and v.dtype == _COPIED_DTYPE]
+    by_symbol = {variant.symbol: variant for variant in copied}
+    for symbol, copies in sorted(specialised(target, copied, model).items()):
+        gain = sum(row[1] for row in copies.rows) / copies.shared
+        shared = table["kernels"][symbol]
+        print(f"  {symbol}{SPECIALISED}: {gain:.3f} of the instructions", flush=True)
+        if gain > _LEAST_GAIN:
+            continue
+        helpers = sum(table["helpers"][name]["stack"] for name in shared.get("helpers", ()))
+        table["kernels"][symbol + SPECIALISED] = {
+            **shared,
+            "code": copies.code_bytes,
+            "stack": copies.stack_bytes + helpers,
+            **_linears(target, by_symbol[symbol], copies.rows),
+        }
 
 
 def spent(plan: Plan, model: Mapping[str, Any] | None) -> list[tuple[float, float]]:
@@ -244,12 +307,15 @@ def fit_target(name: str, *, everything: bool, programs: bool) -> None:
     variants = [v for v in load_variants(data("kernels")) if set(v.requires) <= features]
     wanted = [v for v in variants if table["kernels"].get(v.symbol, {}).get("source") != v.digest]
     print(f"{name}: {len(wanted)} of {len(variants)} kernels to measure", flush=True)
+    stale = {variant.symbol for variant in wanted}
     table["kernels"] = {
         symbol: entry
         for symbol, entry in table["kernels"].items()
-        if symbol in {v.symbol for v in variants}
+        if symbol.removesuffix(SPECIALISED) in {v.symbol for v in variants} - stale
     }
     measure_kernels(target, table, wanted, core.get("cycles"))
+    if name in COUNTED:
+        measure_copies(target, table, wanted, core["cycles"])
     used = {helper for entry in table["kernels"].values() for helper in entry.get("helpers", ())}
     table["helpers"] = {name: size for name, size in table["helpers"].items() if name in used}
     known = table["programs"].get(target.build, {}).get("templates")

@@ -185,7 +185,13 @@ def _items(
 def _specialised(
     items: Sequence[_Item], names: Mapping[str, float], weighing: Weighing, unit: str | None
 ) -> Iterator[_Item]:
-    """The same options compiled for the call alone, where the table knows what that brings."""
+    """The same options compiled for the call alone, where the table knows what that brings.
+
+    Only where speed comes first: what a compiler makes of known numbers is foretold less well
+    than a kernel that is there already, and code grows with every call.
+    """
+    if weighing.order[:1] != (Criterion.LATENCY,):
+        return
     costs = weighing.costs
     for item in items:
         variant = item.option.variant
