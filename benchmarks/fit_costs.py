@@ -3,17 +3,17 @@
     python -m benchmarks.fit_costs [--target NAME] [--all] [--programs]
     python -m benchmarks.fit_costs --check
 
-Without --all only those kernels are measured that targets/costs/ does not know, or knows
-from another source, and programs where their templates have changed. For each kernel, random
-models of one operator are planned, built with the target's own toolchain and run in QEMU,
-where a plugin counts instructions call by call; coefficients come from non-negative least
-squares, over the terms that the variant names in kernels.yaml or else over its operator's. The
-int8 kernels are measured once more as copies for single calls, and stand in the table as such
-where those spend less. Where instructions cannot be counted (x86-64, WebAssembly), nanoseconds are measured
+Without --all only those kernels are measured that targets/costs/ does not know, or knows from
+another source, and programs where their templates have changed. For each kernel, random models
+of one operator are planned, built with the target's own toolchain and run in QEMU, where a
+plugin counts instructions call by call; coefficients come from non-negative least squares, over
+the terms that the variant names in kernels.yaml or else over its operator's. The int8 kernels
+are measured once more as copies for single calls, and stand in the table as such where those
+spend less. Where instructions cannot be counted (x86-64, WebAssembly), nanoseconds are measured
 on this computer, and the table names its processor. Sizes are those of the kernel linked by
-itself; the rest of a program is fitted on builds of several models. Run it in the
-repository's root after a kernel, a template or the toolchain has changed; it needs
-qemu-system-arm, qemu-aarch64 and node, and takes some minutes for each target.
+itself; the rest of a program is fitted on builds of several models. Run it in the repository's
+root after a kernel, a template or the toolchain has changed; it needs qemu-system-arm,
+qemu-aarch64 and node, and takes some minutes for each target.
 
 --check prints predicted against measured for the benchmark models.
 """
