@@ -5,8 +5,9 @@
 Each model is built by `anvil verify`, so that every figure is of a program whose outputs equal the
 reference's in the same run; instructions and cycles are those of `anvil bench`. Everything is of
 the default optimization, but for the code that `--optimize size` gives. Cycles follow the core's
-model, without wait states. published.yaml has what is compared with, and how it was measured.
-QEMU, for Arm's microcontrollers and 64-bit Linux, and Node are wanted. Nothing is timed here:
+model, without wait states, which have a row of their own where the board's profile names them.
+published.yaml has what is compared with, and how it was measured. QEMU, for Arm's
+microcontrollers and 64-bit Linux, and Node are wanted. Nothing is timed here:
 `python -m benchmarks.peers` does that.
 """
 
@@ -33,6 +34,7 @@ _BROWSER = "browser"
 _QUANTITIES = {
     "instructions": "instructions",
     "cycles": "cycles by the model",
+    "wait_cycles": "waiting for flash besides, at most",
     "code": "code bytes, all but weights",
     "code_for_size": "the same, --optimize size",
     "arena": "arena bytes",
@@ -83,7 +85,8 @@ def measure(folder: Path, model: Path, name: str, *, layers: bool) -> Figures:
     found[_BROWSER] = _web_sizes(folder / "build" / _BROWSER, name)
     for row in spent["targets"]:
         found[row["target"]] |= {
-            quantity: row["total"][quantity] for quantity in ("instructions", "cycles")
+            quantity: row["total"][quantity]
+            for quantity in ("instructions", "cycles", "wait_cycles")
         }
         if layers:
             _print_layers(name, row)

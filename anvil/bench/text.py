@@ -106,8 +106,11 @@ def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
 
 def _notes(measurement: Measurement, change: Change | None) -> list[str]:
     notes = [measurement.how]
-    if measurement.wait_cycles is not None:
-        notes.append(f"waiting for memory adds {measurement.wait_cycles:,} cycles on the board")
+    if measurement.wait_cycles:
+        notes.append(
+            f"reads from flash add up to {measurement.wait_cycles:,} cycles of waiting on the "
+            "board, which the time holds and the cycles above do not"
+        )
     if change is not None and change.gone:
         gone = ", ".join(f"{index} {op}" for (index, op, _) in (one.key for one in change.gone))
         notes.append(f"no longer there: {gone}")

@@ -125,7 +125,13 @@ def resolve_target(
     assert core is not None
     assert compiler is not None
     digest = key_of(_plain({**fields, "core": core.digest, "toolchain": compiler.digest}))
-    return Target(**fields, core=core, toolchain=compiler, digest=digest)
+    return Target(
+        **fields,
+        core=core,
+        toolchain=compiler,
+        flash_wait_states=reader.integer(("memory", "flash", "wait_states")),
+        digest=digest,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

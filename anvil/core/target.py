@@ -147,6 +147,8 @@ class Target:
         None  # what firmware may fill; None where an operating system gives memory
     )
     ram: Region | None = None
+    # That a read of data from flash adds; None where nobody has said. Nothing built depends on it.
+    flash_wait_states: int | None = None
     stack_bytes: int | None = None  # reserved for the stack on a microcontroller
     n_interrupts: int = 0  # external interrupts in the vector table
     console: Console | CmsdkConsole | None = None

@@ -157,7 +157,12 @@ def _measure(workspace: Workspace, sources: Sources, target: Target) -> Measurem
 def _counted(
     built: BuiltTarget, target: Target, invocation: Invocation, model: Mapping[str, Any] | None
 ) -> Measurement:
-    counted = count_calls(invocation, n_calls=len(built.plan["ops"]))
+    states = target.flash_wait_states
+    counted = count_calls(
+        invocation, n_calls=len(built.plan["ops"]), reads=states is not None and model is not None
+    )
+    reads = counted.run.n_constant_reads
+    wait_cycles = None if reads is None or states is None else reads * states
     n_calls = len(counted.calls)
     cycles = [None] * n_calls if model is None else [round(c) for c in counted.cycles(model)]
     outside = Figures(
@@ -181,7 +186,6 @@ def _counted(
     how = f"one inference, counted in {emulator.program or emulator.kind} ({machine})"
     if model is not None:
         how += f"; cycles by the model of {target.core.name}, without waiting for memory"
-    clock_hz = target.clock_hz
     return Measurement(
         **_facts(built, target),
         how=how,
@@ -189,9 +193,15 @@ def _counted(
         layers=layers,
         outside=outside,
         total=total,
-        latency_s=total.cycles / clock_hz if total.cycles is not None and clock_hz else None,
-        wait_cycles=None,
+        latency_s=_latency_s(total.cycles, wait_cycles, target.clock_hz),
+        wait_cycles=wait_cycles,
     )
+
+
+def _latency_s(cycles: int | None, wait_cycles: int | None, clock_hz: int | None) -> float | None:
+    if cycles is None or not clock_hz:
+        return None
+    return (cycles + (wait_cycles or 0)) / clock_hz
 
 
 def _timed(built: BuiltTarget, target: Target, invocation: Invocation) -> Measurement:

@@ -30,8 +30,10 @@ def can_count(invocation: Invocation) -> bool:
     return not runs_here(program_machine(built_file(invocation, invocation.name)))
 
 
-def count_calls(invocation: Invocation, *, n_calls: int) -> CountedCalls:
+def count_calls(invocation: Invocation, *, n_calls: int, reads: bool = False) -> CountedCalls:
     """Run the invocation's first batch; its counts have a slot for each of the plan's calls.
+
+    reads: count how often constants are read, too, which takes longer.
 
     AnvilError (exit 1): what the target's runner raises, `run.missing-tool` where the plugin
     cannot be made here, `run.failed` where the counts are not those of the plan.
@@ -49,7 +51,9 @@ def count_calls(invocation: Invocation, *, n_calls: int) -> CountedCalls:
             )
         program = built_file(invocation, runner.program_file(invocation))
         function = f"{invocation.name}_run"
-        options = counter_options(plugin, log, program.read_bytes(), function, by_kernel=True)
+        options = counter_options(
+            plugin, log, program.read_bytes(), function, by_kernel=True, reads=reads
+        )
         if options is None:
             raise failure(invocation, "failed", f"its program has no function {function}")
         options[-1] += ",disassemble=on"

@@ -43,6 +43,7 @@ class CountedRun:
     """One run of the function: slot 0 up to its first call, then one slot for each call."""
 
     slots: tuple[tuple[Block, ...], ...]
+    n_constant_reads: int | None = None  # of data that nothing writes; None where not asked for
 
     @property
     def slot_instructions(self) -> tuple[int, ...]:
@@ -78,28 +79,40 @@ def compile_counter(folder: Path, cancellation: Cancellation | None = None) -> P
 
 
 def counter_options(
-    plugin: Path, log: Path, program: bytes, function: str, *, by_kernel: bool = False
+    plugin: Path,
+    log: Path,
+    program: bytes,
+    function: str,
+    *,
+    by_kernel: bool = False,
+    reads: bool = False,
 ) -> list[str] | None:
     """QEMU's options that count over `function` and write to `log`.
 
     program: the ELF file that QEMU runs; by_kernel: a slot for each call that the function
-    makes. None where the program has no such function.
+    makes; reads: also how often constants were read. None where the program has no such function.
     """
     found = _extent(program, function)
     if found is None:
         return None
     start, n_bytes = found
     arguments = [f"start={start:x}", *([f"end={start + n_bytes:x}"] if by_kernel else [])]
+    if reads:
+        low, high = _read_only_extent(program)
+        arguments += [f"low={low:x}", f"high={high:x}"]
     return ["-d", "plugin", "-D", str(log), "-plugin", ",".join([str(plugin), *arguments])]
 
 
 def read_counts(text: str) -> tuple[CountedRun, ...]:
     """What the plugin wrote, one value for each call of the function that returned."""
     runs: list[dict[int, list[Block]]] = []
+    reads: dict[int, int] = {}
     for line in text.splitlines():
         words = line.split()
         if words == ["run"]:
             runs.append({})
+        elif words[:1] == ["reads"] and runs:
+            reads[len(runs) - 1] = int(words[1], 16)
         elif len(words) == _BLOCK_FIELDS and words[0] != "text" and runs:
             slot, address, n_instructions, n_times, n_taken = (int(word, 16) for word in words)
             runs[-1].setdefault(slot, []).append(
@@ -111,8 +124,11 @@ def read_counts(text: str) -> tuple[CountedRun, ...]:
                 )
             )
     return tuple(
-        CountedRun(slots=tuple(tuple(run.get(slot, ())) for slot in range(max(run) + 1)))
-        for run in runs
+        CountedRun(
+            slots=tuple(tuple(run.get(slot, ())) for slot in range(max(run) + 1)),
+            n_constant_reads=reads.get(number),
+        )
+        for number, run in enumerate(runs)
         if run
     )
 
@@ -135,3 +151,18 @@ def _extent(program: bytes, function: str) -> tuple[int, int] | None:
         if symbol["st_info"]["type"] == "STT_FUNC":
             return symbol["st_value"] & ~1, symbol["st_size"]
     return None
+
+
+def _read_only_extent(program: bytes) -> tuple[int, int]:
+    """From the first to behind the last address of what is loaded and never written."""
+    from elftools.elf.constants import SH_FLAGS  # noqa: PLC0415
+    from elftools.elf.elffile import ELFFile  # noqa: PLC0415
+
+    sections = [
+        (section["sh_addr"], section["sh_addr"] + section["sh_size"])
+        for section in ELFFile(io.BytesIO(program)).iter_sections()
+        if section["sh_flags"] & SH_FLAGS.SHF_ALLOC
+        and not section["sh_flags"] & SH_FLAGS.SHF_WRITE
+        and section["sh_size"]
+    ]
+    return min(low for low, _ in sections), max(high for _, high in sections)

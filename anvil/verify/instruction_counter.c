@@ -1,12 +1,14 @@
 /* A plugin for QEMU (its TCG plugin interface, version 1) that counts instructions from the
  * entry of one function to its return, in slots: a new one begins whenever the function calls
  * another, whose own calls count with it. Arguments: start=ADDRESS and, where slots are wanted,
- * end=ADDRESS behind the function, in hexadecimal; disassemble=on prints the instructions, too.
+ * end=ADDRESS behind the function, in hexadecimal; disassemble=on prints the instructions, too;
+ * low=ADDRESS and high=ADDRESS count the reads of data from addresses between them.
  * The function must be entered by a call: where the block before it ends is where it returns to.
  *
  * Printed when the function returns, all numbers in hexadecimal:
  *   run
  *   SLOT ADDRESS INSTRUCTIONS TIMES TAKEN     of each block that a slot executed
+ *   reads NUMBER                              where they are counted, last of a run
  *   text ADDRESS INSTRUCTION                  of each instruction, when its block is first seen
  * TAKEN counts how often the next block was not the one behind it.
  *
@@ -31,9 +33,15 @@ struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *, 
 size_t qemu_plugin_insn_size(const struct qemu_plugin_insn *);
 uint64_t qemu_plugin_insn_vaddr(const struct qemu_plugin_insn *);
 char *qemu_plugin_insn_disas(const struct qemu_plugin_insn *);
+typedef void (*accessed_function)(unsigned int, uint32_t, uint64_t, void *);
+void qemu_plugin_register_vcpu_mem_cb(struct qemu_plugin_insn *, accessed_function, int, int,
+                                      void *);
+bool qemu_plugin_mem_is_store(uint32_t);
 void qemu_plugin_outs(const char *);
 
 #define NO_CALLBACK_REGISTERS 0
+/* With reads alone, QEMU 7 tells of stores instead. */
+#define READS_AND_STORES 3
 #define MAX_BLOCKS 65536
 
 struct block {
@@ -49,12 +57,15 @@ static struct block blocks[MAX_BLOCKS];
 static size_t n_blocks;
 static uint64_t start;
 static uint64_t end;
+static uint64_t low;
+static uint64_t high;
 static bool disassemble;
 
 static struct block *previous;
 static bool is_counting;
 static uint64_t return_address;
 static uint64_t slot;
+static uint64_t n_reads;
 
 static char *append(char *to, const char *text) {
   while (*text != '\0') {
@@ -95,6 +106,23 @@ static void print_slot(void) {
   }
 }
 
+static void print_reads(void) {
+  char line[32];
+  if (high != 0) {
+    char *to = append_number(append(line, "reads "), n_reads);
+    *to++ = '\n';
+    *to = '\0';
+    qemu_plugin_outs(line);
+  }
+}
+
+static void on_read(unsigned int cpu, uint32_t info, uint64_t address, void *user) {
+  (void)cpu;
+  (void)user;
+  const bool is_within = is_counting && low <= address && address < high;
+  n_reads += is_within && !qemu_plugin_mem_is_store(info);
+}
+
 static void on_executed(unsigned int cpu, void *user) {
   (void)cpu;
   struct block *block = user;
@@ -102,10 +130,12 @@ static void on_executed(unsigned int cpu, void *user) {
     is_counting = true;
     return_address = previous->end;
     slot = 0;
+    n_reads = 0;
     previous = NULL;
     qemu_plugin_outs("run\n");
   } else if (is_counting && block->address == return_address) {
     print_slot();
+    print_reads();
     is_counting = false;
   } else if (is_counting && previous != NULL && previous->is_inside && !block->is_inside) {
     print_slot();
@@ -150,6 +180,10 @@ static void on_translated(qemu_plugin_id_t id, struct qemu_plugin_tb *tb) {
   for (size_t i = 0; disassemble && i < n_instructions; i++) {
     print_text(qemu_plugin_tb_get_insn(tb, i));
   }
+  for (size_t i = 0; high != 0 && i < n_instructions; i++) {
+    qemu_plugin_register_vcpu_mem_cb(qemu_plugin_tb_get_insn(tb, i), on_read, NO_CALLBACK_REGISTERS,
+                                     READS_AND_STORES, NULL);
+  }
   qemu_plugin_register_vcpu_tb_exec_cb(tb, on_executed, NO_CALLBACK_REGISTERS, block);
 }
 
@@ -183,6 +217,14 @@ EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const void *info, int argc, 
     value = value_of(argv[i], "end=");
     if (value != NULL) {
       end = number_of(value);
+    }
+    value = value_of(argv[i], "low=");
+    if (value != NULL) {
+      low = number_of(value);
+    }
+    value = value_of(argv[i], "high=");
+    if (value != NULL) {
+      high = number_of(value);
     }
     value = value_of(argv[i], "disassemble=");
     disassemble = disassemble || value != NULL;

@@ -56,6 +56,15 @@ def test_every_call_of_the_plan_is_counted_and_nothing_else(project: Path, saved
         assert row["machine"] is None
 
 
+def test_waiting_for_flash_is_in_the_time_and_not_in_the_cycles(saved: Path) -> None:
+    found = _targets(saved)
+    total = found["nrf52840"]["total"]
+    assert total["wait_cycles"] > 0
+    assert total["wait_cycles"] % 3 == 0  # states, of each read
+    assert total["latency_s"] == (total["cycles"] + total["wait_cycles"]) / 64e6
+    assert found["rpi4"]["total"]["wait_cycles"] is None
+
+
 def test_the_sum_is_what_the_emulator_s_timer_counts(
     project: Path, saved: Path, tmp_path: Path
 ) -> None:

@@ -112,6 +112,13 @@ def test_the_table_has_a_row_for_each_layer_and_the_whole() -> None:
     assert summary(TIMED, None) == "1.2 µs"
 
 
+def test_waiting_is_told_apart_from_the_cycles() -> None:
+    waiting = replace(COUNTED, wait_cycles=3_000)
+    assert "add up to 3,000 cycles of waiting" in table(waiting, None)[-1]
+    assert table(replace(COUNTED, wait_cycles=0), None) == table(COUNTED, None)
+    assert waiting.as_json()["total"]["cycles"] == 1000
+
+
 def test_a_change_is_told_by_layer() -> None:
     former = replace(
         COUNTED,

@@ -56,9 +56,12 @@ anvil_test_int8_part__scalar:
 
 @pytest.fixture(scope="module")
 def program_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("counted")
+    return _assembled(tmp_path_factory.mktemp("counted"), _PROGRAM)
+
+
+def _assembled(folder: Path, text: str) -> Path:
     source = folder / "program.S"
-    source.write_text(_PROGRAM, encoding="ascii")
+    source.write_text(text, encoding="ascii")
     flags = ["-target", "aarch64-freestanding-none", "-nostdlib", "-o", str(folder / "program")]
     subprocess.run(
         [sys.executable, "-m", "ziglang", "cc", *flags, str(source)],
@@ -89,6 +92,42 @@ def test_every_instruction_is_counted_once(
     assert mean_instructions(runs) == sum(expected)
     (loop,) = [b for b in runs[0].slots[0] if b.n_times == 998 + 1]
     assert (loop.n_instructions, loop.n_taken) == (3, 998)
+
+
+def test_reads_of_constants_are_counted_within_the_function(
+    tmp_path: Path, program: Callable[[str], Path]
+) -> None:
+    # Three reads of constants and one of the stack; one more outside.
+    source = """
+.global _start, counted_run
+.type counted_run, %function
+_start:
+  bl counted_run
+  ldr x1, constant
+  mov x8, #93
+  mov x0, #0
+  svc #0
+counted_run:
+  adr x1, constant
+  ldp x2, x3, [x1]
+  ldrb w4, [x1]
+  str x1, [sp, #-16]!
+  ldr x5, [sp], #16
+  ret
+.size counted_run, . - counted_run
+.balign 8
+constant: .quad 1, 2
+"""
+    file = _assembled(tmp_path, source)
+    plugin = compile_counter(tmp_path)
+    assert plugin is not None
+    log = tmp_path / "log"
+    options = counter_options(plugin, log, file.read_bytes(), "counted_run", reads=True)
+    assert options is not None
+    subprocess.run([str(program("qemu-aarch64")), *options, str(file)], check=True)
+    (run,) = read_counts(log.read_text(encoding="ascii"))
+    assert run.n_constant_reads == 3
+    assert run.instructions == 6
 
 
 def test_what_is_not_there_is_not_counted(program_file: Path, tmp_path: Path) -> None:
