@@ -33,6 +33,7 @@ LAYOUTS: tuple[str, ...] = (
     "depthwise_3x3",
     "depthwise_taps",
     "dot_blocks",
+    "dot_rows",
     "wide_add",
 )
 _REMEMBERED = 4096  # layers; a model's bands and targets share them
