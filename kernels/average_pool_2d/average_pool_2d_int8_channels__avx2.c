@@ -11,12 +11,14 @@ static inline AVX2 void means_of(const int8_t *first, int32_t n_rows, int32_t ro
                                  int32_t n_columns, int32_t pixel, int32_t n_vectors,
                                  __m256i *means) {
   __m256i sums[4];
+#pragma GCC unroll 8
   for (int32_t k = 0; k < n_vectors; ++k) {
     sums[k] = _mm256_setzero_si256();
   }
   for (int32_t y = 0; y < n_rows; ++y) {
     const int8_t *values = first + y * row;
     for (int32_t x = 0; x < n_columns; ++x) {
+#pragma GCC unroll 8
       for (int32_t k = 0; k < n_vectors; ++k) {
         const __m128i bytes = _mm_loadl_epi64((const __m128i *)(values + 8 * k));
         sums[k] = _mm256_add_epi32(sums[k], _mm256_cvtepi8_epi32(bytes));
@@ -30,6 +32,7 @@ static inline AVX2 void means_of(const int8_t *first, int32_t n_rows, int32_t ro
   const int32_t count = n_rows * n_columns;
   const __m256i half = _mm256_set1_epi32(count / 2);
   const __m256 divisor = _mm256_cvtepi32_ps(_mm256_set1_epi32(count));
+#pragma GCC unroll 8
   for (int32_t k = 0; k < n_vectors; ++k) {
     const __m256i rounded = _mm256_add_epi32(sums[k], _mm256_sign_epi32(half, sums[k]));
     means[k] = _mm256_cvttps_epi32(_mm256_div_ps(_mm256_cvtepi32_ps(rounded), divisor));

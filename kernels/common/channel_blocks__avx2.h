@@ -68,34 +68,49 @@ ANVIL_AVX2_INLINE int64_t anvil_bytes8(const uint8_t *from) {
   return value;
 }
 
+/* Of six addresses at even distances; two pointers and one distance in registers do for all. */
+ANVIL_AVX2_INLINE const uint8_t *anvil_at(const uint8_t *first, const uint8_t *fourth,
+                                          int64_t distance, int32_t i) {
+  return i < 3 ? first + i * distance : fourth + (i - 3) * distance;
+}
+
 /* Sums of n_pixels windows, n_blocks of 8 channels each, the biases included. */
 ANVIL_AVX2_INLINE void anvil_sums_vnni(const anvil_windows *w, const uint8_t *first,
                                        const int8_t *weights, int32_t block_bytes,
                                        const int32_t *bias, int32_t n_pixels, int32_t n_blocks,
                                        __m256i sums[ANVIL_PIXELS][2]) {
+#pragma GCC unroll 8
   for (int32_t k = 0; k < n_blocks; ++k) {
     const __m256i start = _mm256_loadu_si256((const __m256i *)(bias + k * ANVIL_BLOCK));
+#pragma GCC unroll 8
     for (int32_t i = 0; i < n_pixels; ++i) {
       sums[i][k] = start;
     }
   }
+  const int64_t distance = w->pixel_bytes;
   int32_t row = w->first_row;
   for (int32_t tap_row = 0; tap_row < w->n_tap_rows; ++tap_row) {
     const uint8_t *run = first + (int64_t)row * w->row_bytes;
     for (int32_t tap_run = 0; tap_run < w->n_tap_runs; ++tap_run) {
       const uint8_t *values = run;
+      const uint8_t *fourth = run + 3 * distance;
       for (int32_t step = 0; step < w->n_steps; ++step) {
         __m256i by_block[2];
+#pragma GCC unroll 8
         for (int32_t k = 0; k < n_blocks; ++k) {
           by_block[k] = _mm256_loadu_si256((const __m256i *)(weights + k * block_bytes));
         }
+#pragma GCC unroll 8
         for (int32_t i = 0; i < n_pixels; ++i) {
-          const __m256i quad = _mm256_set1_epi32(anvil_bytes4(values + i * w->pixel_bytes));
+          const __m256i quad =
+              _mm256_set1_epi32(anvil_bytes4(anvil_at(values, fourth, distance, i)));
+#pragma GCC unroll 8
           for (int32_t k = 0; k < n_blocks; ++k) {
             sums[i][k] = anvil_add_quads(sums[i][k], quad, by_block[k]);
           }
         }
         values += ANVIL_STEP;
+        fourth += ANVIL_STEP;
         weights += ANVIL_BLOCK_STEP;
       }
       run += w->run_bytes;
@@ -119,25 +134,31 @@ ANVIL_AVX2_INLINE void anvil_sums_words(const anvil_windows *w, const uint8_t *f
                                         __m256i sums[ANVIL_PIXELS][2]) {
   __m256i low[ANVIL_PIXELS];
   __m256i high[ANVIL_PIXELS];
+#pragma GCC unroll 8
   for (int32_t i = 0; i < n_pixels; ++i) {
     low[i] = _mm256_setzero_si256();
     high[i] = _mm256_setzero_si256();
   }
+  const int64_t distance = w->pixel_bytes;
   int32_t row = w->first_row;
   for (int32_t tap_row = 0; tap_row < w->n_tap_rows; ++tap_row) {
     const uint8_t *run = first + (int64_t)row * w->row_bytes;
     for (int32_t tap_run = 0; tap_run < w->n_tap_runs; ++tap_run) {
       const uint8_t *values = run;
+      const uint8_t *fourth = run + 3 * distance;
       for (int32_t step = 0; step < w->n_steps; ++step) {
         const __m256i of_low = _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)weights));
         const __m256i of_high =
             _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(weights + 16)));
+#pragma GCC unroll 8
         for (int32_t i = 0; i < n_pixels; ++i) {
-          const __m256i four = _mm256_set1_epi64x(anvil_bytes8(values + i * w->pixel_bytes));
+          const __m256i four =
+              _mm256_set1_epi64x(anvil_bytes8(anvil_at(values, fourth, distance, i)));
           low[i] = _mm256_add_epi32(low[i], _mm256_madd_epi16(four, of_low));
           high[i] = _mm256_add_epi32(high[i], _mm256_madd_epi16(four, of_high));
         }
         values += 2 * ANVIL_STEP;
+        fourth += 2 * ANVIL_STEP;
         weights += ANVIL_BLOCK_STEP;
       }
       run += w->run_bytes;
@@ -145,6 +166,7 @@ ANVIL_AVX2_INLINE void anvil_sums_words(const anvil_windows *w, const uint8_t *f
     row += w->row_step;
     row -= row >= w->n_rows ? w->n_rows : 0;
   }
+#pragma GCC unroll 8
   for (int32_t i = 0; i < n_pixels; ++i) {
     sums[i][block] = anvil_sums_of_pairs(low[i], high[i], bias);
   }
@@ -207,12 +229,15 @@ ANVIL_AVX2_INLINE void anvil_store_pixels(const anvil_channels *c, __m256i sums[
   const __m256i greatest = _mm256_set1_epi8((int8_t)c->greatest);
   const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
   const int32_t rest = c->n_channels - channel;
+#pragma GCC unroll 8
   for (int32_t k = 0; k < n_blocks; ++k) {
     const anvil_rescale rescale = anvil_rescale_of(c, channel + k * ANVIL_BLOCK);
+#pragma GCC unroll 8
     for (int32_t i = 0; i < n_pixels; ++i) {
       sums[i][k] = anvil_rescaled(sums[i][k], &rescale, c->halves_away);
     }
   }
+#pragma GCC unroll 8
   for (int32_t i = 0; i < n_pixels; i += 2) {
     const int32_t j = i + 1 < n_pixels ? i + 1 : i;
     const int32_t k = n_blocks - 1; /* a block alone is stored as the first of two */

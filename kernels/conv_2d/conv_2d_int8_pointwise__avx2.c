@@ -38,12 +38,14 @@ ANVIL_AVX2_INLINE void all_pixels(const anvil_channels *c, int32_t value_bytes, 
 
 static ANVIL_AVX2 void by_bytes(const anvil_channels *c, int32_t depth, int32_t n_pixels,
                                 const int8_t *input, int8_t *output, uint8_t *scratch) {
-  all_pixels(c, 1, depth, n_pixels, input, output, scratch);
+  const anvil_channels channels = *c; /* which no store through `output` can change */
+  all_pixels(&channels, 1, depth, n_pixels, input, output, scratch);
 }
 
 static ANVIL_AVX2 void by_words(const anvil_channels *c, int32_t depth, int32_t n_pixels,
                                 const int8_t *input, int8_t *output, uint8_t *scratch) {
-  all_pixels(c, 2, depth, n_pixels, input, output, scratch);
+  const anvil_channels channels = *c;
+  all_pixels(&channels, 2, depth, n_pixels, input, output, scratch);
 }
 
 void anvil_conv_2d_int8_pointwise__avx2(const anvil_conv_2d_int8_parameters *parameters,

@@ -67,12 +67,16 @@ ANVIL_AVX2_INLINE void all_rows(const anvil_conv_2d_int8_parameters *p, const an
 
 static ANVIL_AVX2 void by_bytes(const anvil_conv_2d_int8_parameters *p, const anvil_channels *c,
                                 const int8_t *input, int8_t *output, uint8_t *scratch) {
-  all_rows(p, c, 1, input, output, scratch);
+  const anvil_conv_2d_int8_parameters own = *p; /* which no store through `output` can change */
+  const anvil_channels channels = *c;
+  all_rows(&own, &channels, 1, input, output, scratch);
 }
 
 static ANVIL_AVX2 void by_words(const anvil_conv_2d_int8_parameters *p, const anvil_channels *c,
                                 const int8_t *input, int8_t *output, uint8_t *scratch) {
-  all_rows(p, c, 2, input, output, scratch);
+  const anvil_conv_2d_int8_parameters own = *p;
+  const anvil_channels channels = *c;
+  all_rows(&own, &channels, 2, input, output, scratch);
 }
 
 void anvil_conv_2d_int8_windows__avx2(const anvil_conv_2d_int8_parameters *parameters,

@@ -8,11 +8,13 @@ enum { MOST_BLOCKS = 8 };
 ANVIL_AVX2_INLINE void sums_vnni(const uint8_t *values, int32_t n_steps, const int8_t *weights,
                                  const int32_t *bias, int32_t n_blocks, __m256i *sums) {
   const int32_t block_bytes = n_steps * ANVIL_BLOCK_STEP;
+#pragma GCC unroll 8
   for (int32_t k = 0; k < n_blocks; ++k) {
     sums[k] = _mm256_loadu_si256((const __m256i *)(bias + k * ANVIL_BLOCK));
   }
   for (int32_t step = 0; step < n_steps; ++step) {
     const __m256i quad = _mm256_set1_epi32(anvil_bytes4(values));
+#pragma GCC unroll 8
     for (int32_t k = 0; k < n_blocks; ++k) {
       const __m256i *of_block = (const __m256i *)(weights + k * block_bytes);
       sums[k] = anvil_add_quads(sums[k], quad, _mm256_loadu_si256(of_block));
@@ -27,12 +29,14 @@ ANVIL_AVX2_INLINE void sums_words(const uint8_t *values, int32_t n_steps, const 
   const int32_t block_bytes = n_steps * ANVIL_BLOCK_STEP;
   __m256i low[MOST_BLOCKS];
   __m256i high[MOST_BLOCKS];
+#pragma GCC unroll 8
   for (int32_t k = 0; k < n_blocks; ++k) {
     low[k] = _mm256_setzero_si256();
     high[k] = _mm256_setzero_si256();
   }
   for (int32_t step = 0; step < n_steps; ++step) {
     const __m256i four = _mm256_set1_epi64x(anvil_bytes8(values));
+#pragma GCC unroll 8
     for (int32_t k = 0; k < n_blocks; ++k) {
       const __m128i *of_block = (const __m128i *)(weights + k * block_bytes);
       const __m256i of_low = _mm256_cvtepi8_epi16(_mm_loadu_si128(of_block));
@@ -43,6 +47,7 @@ ANVIL_AVX2_INLINE void sums_words(const uint8_t *values, int32_t n_steps, const 
     values += 2 * ANVIL_STEP;
     weights += ANVIL_BLOCK_STEP;
   }
+#pragma GCC unroll 8
   for (int32_t k = 0; k < n_blocks; ++k) {
     sums[k] = anvil_sums_of_pairs(low[k], high[k], bias + k * ANVIL_BLOCK);
   }
@@ -63,6 +68,7 @@ ANVIL_AVX2_INLINE void units_of(const anvil_channels *c, const uint8_t *values, 
                  c->bias + unit + k * ANVIL_BLOCK, n, sums + k);
     }
   }
+#pragma GCC unroll 8
   for (int32_t k = 0; k < n_blocks; k += 2) {
     __m256i pair[ANVIL_PIXELS][2];
     pair[0][0] = sums[k];
