@@ -34,6 +34,7 @@ LAYOUTS: tuple[str, ...] = (
     "depthwise_taps",
     "dot_blocks",
     "dot_rows",
+    "neon_blocks",
     "wide_add",
 )
 _REMEMBERED = 4096  # layers; a model's bands and targets share them
