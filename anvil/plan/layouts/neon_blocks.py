@@ -26,7 +26,7 @@ from anvil.plan.layouts.constants import arrays_of
 from anvil.plan.layouts.packing import NotPackable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     import numpy.typing as npt
 
@@ -118,9 +118,17 @@ def refuse_wide_products(weights: Array) -> None:
     weights: (channels, products), which are multiplied four at a time: the first with the third
     and the second with the fourth in a lane.
     """
-    quads = weights.astype(np.int64).reshape(len(weights), -1, 2, 2)
-    at_least = np.minimum(quads * 127, quads * -128).sum(axis=2)
-    at_most = np.maximum(quads * 127, quads * -128).sum(axis=2)
+    refuse_wide_pairs(weights.reshape(len(weights), -1, 2, 2).transpose(0, 1, 3, 2))
+
+
+def refuse_wide_pairs(weights: Array) -> None:
+    """Raise NotPackable where two products with int8 values may leave 16 bits.
+
+    weights: (..., 2), those whose products are added.
+    """
+    wide = weights.astype(np.int64)
+    at_least = np.minimum(wide * 127, wide * -128).sum(axis=-1)
+    at_most = np.maximum(wide * 127, wide * -128).sum(axis=-1)
     if at_least.min(initial=0) < _LEAST or at_most.max(initial=0) > _GREATEST:
         message = "two of its weights are -128 where their products are added in 16 bits"
         raise NotPackable(message)

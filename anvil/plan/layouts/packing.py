@@ -35,6 +35,7 @@ LAYOUTS: tuple[str, ...] = (
     "dot_blocks",
     "dot_rows",
     "neon_blocks",
+    "neon_taps",
     "wide_add",
 )
 _REMEMBERED = 4096  # layers; a model's bands and targets share them

@@ -1,0 +1,91 @@
+"""DEPTHWISE_CONV_2D for AArch64: weights in blocks of channels, tap after tap.
+
+    weights    for each block: (taps, channels of the block), an even number of taps, the last of
+               which may have weight 0
+    channels   for each block: biases, multipliers, shifts
+
+Blocks have 16 channels, or 8 where there are fewer than 16. The last one ends where the channels
+do and repeats some of the block before. Biases have the input's zero point in them, so that taps
+outside of the image read the zero point.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from anvil.ops.arrays import constant_of
+from anvil.ops.requantize import wrap_int32
+from anvil.plan.layouts.constants import arrays_of
+from anvil.plan.layouts.neon_blocks import refuse_wide_pairs, right_shifts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy.typing as npt
+
+    from anvil.core.plan import KernelCall
+    from anvil.plan.layouts.packing import Options
+
+    Array = npt.NDArray[Any]
+
+_WIDE, _NARROW = 16, 8
+
+
+def pack(call: KernelCall, _options: Options) -> KernelCall:
+    """Raises NotPackable where two products may leave 16 bits, and for multipliers above 1/2."""
+    fields = dict(call.parameters)
+    arrays = arrays_of(call)
+    taps = arrays["weights"].reshape(-1, arrays["weights"].shape[-1])
+    filled = np.concatenate([taps, np.zeros((len(taps) % 2, taps.shape[1]), np.int8)])
+    refuse_wide_pairs(filled.reshape(-1, 2, filled.shape[1]).transpose(0, 2, 1))
+    sums = taps.astype(np.int64).sum(axis=0)
+    bias = wrap_int32(arrays["bias"].astype(np.int64) - int(fields["input_zero_point"]) * sums)
+    rescaling = np.stack([bias, *right_shifts(arrays["multiplier"], arrays["shift"])])
+    chosen = list(_blocks(taps.shape[1]))
+    return replace(
+        call,
+        constants=(
+            constant_of("weights", np.concatenate([filled[:, b].reshape(-1) for b in chosen])),
+            constant_of("channels", np.concatenate([rescaling[:, b].reshape(-1) for b in chosen])),
+        ),
+    )
+
+
+def unpack(packed: KernelCall, _options: Options) -> dict[str, Array]:
+    """The convolution's constants."""
+    fields = dict(packed.parameters)
+    filter_h, filter_w, n_channels = (
+        int(fields[name]) for name in ("filter_h", "filter_w", "input_channels")
+    )
+    n_taps = filter_h * filter_w
+    n_filled = n_taps + n_taps % 2
+    taps = np.zeros((n_filled, n_channels), np.int8)
+    rescaling = np.zeros((3, n_channels), np.int32)
+    arrays = arrays_of(packed)
+    width = _width(n_channels)
+    for number, block in enumerate(_blocks(n_channels)):
+        taps[:, block] = arrays["weights"].reshape(-1, n_filled, width)[number]
+        rescaling[:, block] = arrays["channels"].reshape(-1, 3, width)[number]
+    taps = taps[:n_taps]
+    zero_point = int(fields["input_zero_point"])
+    bias = rescaling[0].astype(np.int64) + zero_point * taps.astype(np.int64).sum(axis=0)
+    return {
+        "weights": taps.reshape(1, filter_h, filter_w, n_channels),
+        "bias": wrap_int32(bias),
+        "multiplier": rescaling[1],
+        "shift": np.where(rescaling[1] == 0, 0, rescaling[2]).astype(np.int32),
+    }
+
+
+def _width(n_channels: int) -> int:
+    return _WIDE if n_channels >= _WIDE else _NARROW
+
+
+def _blocks(n_channels: int) -> Iterator[slice]:
+    width = _width(n_channels)
+    for first in range(0, n_channels, width):
+        last = min(first, n_channels - width)
+        yield slice(last, last + width)
