@@ -74,8 +74,7 @@ def unpack(packed: KernelCall, options: Options) -> dict[str, Array]:
     depth = int(options["depth"])
     fields = dict(packed.parameters)
     shape = tuple(
-        int(fields[name])
-        for name in ("output_channels", "filter_h", "filter_w", "filter_channels")
+        int(fields[name]) for name in ("output_channels", "filter_h", "filter_w", "filter_channels")
     )
     n_channels, n_products = shape[0], int(np.prod(shape[1:]))
     n_filled = -(-n_products // _STEP) * _STEP
