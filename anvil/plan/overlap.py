@@ -15,6 +15,7 @@ last read that it depends on:
     channel_rows    likewise, a row of outputs being a block, and an image of one column one row
     pooling         a pixel's channels one after the other, windows without dilation
     rows            output row n, element by element, each reading the whole input row n
+    rows_of_eights  output row n, 8 elements at a time, each 8 reading the whole input row n
     broadcast       the loops of the constant `loops`, one column of strides for each input
     reduction       one output after the other, each reading the elements that `output_loops`
                     and `sum_loops` name
@@ -52,6 +53,7 @@ TRAVERSALS = (
     "channel_rows",
     "pooling",
     "rows",
+    "rows_of_eights",
     "broadcast",
     "reduction",
     "row_copy",
@@ -139,8 +141,9 @@ def _distance(
         if n_read != n_written:
             return None
         read = np.arange(n_read)
-    elif traversal == "rows":
-        ends, read = _rows(fields["batches"], fields["depth"], fields["units"])
+    elif traversal in {"rows", "rows_of_eights"}:
+        at_once = 1 if traversal == "rows" else 8
+        ends, read = _rows(fields["batches"], fields["depth"], fields["units"], at_once)
         return _threshold(ends * written_bytes, read * read_bytes)
     elif traversal in {"channel_planes", "channel_rows"}:
         ends, read = _planes(fields, _block(traversal, fields))
@@ -192,10 +195,10 @@ def _addresses(extents: Addresses, strides: Addresses) -> Addresses:
     return offsets
 
 
-def _rows(n_rows: int, depth: int, units: int) -> tuple[Addresses, Addresses]:
-    """Before a row's last unit all of the row is still to be read, then the next row."""
+def _rows(n_rows: int, depth: int, units: int, at_once: int) -> tuple[Addresses, Addresses]:
+    """Before a row's last units all of the row is still to be read, then the next row."""
     row = np.arange(n_rows)
-    before = (row * units + units - 1, row * depth)
+    before = (row * units + (units - 1) // at_once * at_once, row * depth)
     after = ((row + 1) * units, _still_to_read(row * depth))
     ends, read = (np.concatenate(pair) for pair in zip(before, after, strict=True))
     return ends, read
