@@ -1,19 +1,20 @@
 """Fits the cost tables that `anvil plan` predicts from, on real builds and counted runs.
 
-    python -m benchmarks.fit_costs [--target NAME] [--all] [--programs]
+    python -m benchmarks.fit_costs [--target NAME] [--all] [--programs] [--copies]
     python -m benchmarks.fit_costs --check
 
 Without --all only those kernels are measured that targets/costs/ does not know, or knows from
 another source, and programs where their templates have changed. For each kernel, random models
 of one operator are planned, built with the target's own toolchain and run in QEMU, where a
 plugin counts instructions call by call; coefficients come from non-negative least squares, over
-the terms that the variant names in kernels.yaml or else over its operator's. The int8 kernels
-are measured once more as copies for single calls, and stand in the table as such where those
-spend less. Where instructions cannot be counted (x86-64, WebAssembly), nanoseconds are measured
-on this computer, and the table names its processor. Sizes are those of the kernel linked by
-itself; the rest of a program is fitted on builds of several models. Run it in the repository's
-root after a kernel, a template or the toolchain has changed; it needs qemu-system-arm,
-qemu-aarch64 and node, and takes some minutes for each target.
+the terms that the variant names in kernels.yaml or else over its operator's. With --copies the
+int8 kernels in C are compiled once more for each call alone, where instructions are counted,
+and stand in the table as such where that spends less. Where instructions cannot be counted
+(x86-64, WebAssembly), nanoseconds are measured on this computer, and the table names its
+processor. Sizes are those of the kernel linked by itself; the rest of a program is fitted on
+builds of several models. Run it in the repository's root after a kernel, a template or the
+toolchain has changed; it needs qemu-system-arm, qemu-aarch64 and node, and takes some minutes
+for each target.
 
 --check prints predicted against measured for the benchmark models.
 """
@@ -58,10 +59,11 @@ TARGETS = ("nrf52840", "corstone300", "rpi4", "linux-x86_64", "browser")
 COUNTED = {"nrf52840", "corstone300", "rpi4"}
 _SHA256 = "c0" * 32
 _SEED = 3
-_MOST_SEEDS = 5  # of cases, where those before call a kernel too seldom
+_MOST_SEEDS = 8  # of cases, where those before call a kernel too seldom
 _CALLS_PER_PLAN = 90
 _WITHOUT_VECTORS = {"armv6-m", "armv7-m", "armv7e-m", "armv8-m.main"}
 _ARENA_LIMIT = 150 * 1024
+_FEWEST_TERMS = 2  # a constant alone says nothing: then those of the operator hold
 _COPIED_DTYPE = "int8"  # of the kernels of which copies for single calls are measured
 _LEAST_GAIN = 0.95  # of the shared kernel's instructions: what costs more does not pay
 # Names and operators of the networks that show what a program costs besides its kernels.
@@ -143,7 +145,7 @@ def sampled(
             for plan in case_plans(target, variants, open_, seed) if open_ else ():
                 for planned, costs in zip(plan.calls, spent(plan, model), strict=True):
                     if planned.variant.symbol in open_:
-                        row = (call_names(planned.lowered, plan.graph), *costs)
+                        row = (call_names(planned.lowered, plan.graph, planned.call), *costs)
                         samples[planned.variant.symbol].append(row)
     return samples
 
@@ -177,7 +179,7 @@ def specialised(
                 copies = found.setdefault(
                     planned.variant.symbol, _Copies(rows=[], shared=0, code_bytes=0, stack_bytes=0)
                 )
-                copies.rows.append((call_names(planned.lowered, own.graph), *costs))
+                copies.rows.append((call_names(planned.lowered, own.graph, planned.call), *costs))
                 copies.shared += shared[0]
                 function = functions[f"{own.name}_call{number}"]
                 copies.code_bytes = max(copies.code_bytes, function.code_bytes)
@@ -243,7 +245,9 @@ def _linears(target: Target, variant: Variant, rows: Sequence[_Sample]) -> dict[
         return {}
     names = [row[0] for row in rows]
     vectors = target.core.architecture not in _WITHOUT_VECTORS
-    features = variant.cost_terms or features_of(variant.op, names, vectors=vectors)
+    features = variant.cost_terms
+    if len(features) < _FEWEST_TERMS:
+        features = features_of(variant.op, names, vectors=vectors)
     columns = {"instructions": 1, "cycles": 2} if target.name in COUNTED else {"nanoseconds": 1}
     found: dict[str, Any] = {}
     worst = 0.0
@@ -298,7 +302,7 @@ def measure_program(target: Target, table: dict[str, Any]) -> None:
     print(f"  {target.build}: {table['programs'][target.build]}", flush=True)
 
 
-def fit_target(name: str, *, everything: bool, programs: bool) -> None:
+def fit_target(name: str, *, everything: bool, programs: bool, copies: bool) -> None:
     """Bring the table of one target's core and toolchain up to date."""
     target = built_in_target(name)
     table = empty_table(target) if everything else read_table(target)
@@ -314,8 +318,8 @@ def fit_target(name: str, *, everything: bool, programs: bool) -> None:
         if symbol.removesuffix(SPECIALISED) in {v.symbol for v in variants} - stale
     }
     measure_kernels(target, table, wanted, core.get("cycles"))
-    if name in COUNTED:
-        measure_copies(target, table, wanted, core["cycles"])
+    if copies:
+        measure_copies(target, table, variants, core["cycles"])
     used = {helper for entry in table["kernels"].values() for helper in entry.get("helpers", ())}
     table["helpers"] = {name: size for name, size in table["helpers"].items() if name in used}
     known = table["programs"].get(target.build, {}).get("templates")
@@ -333,13 +337,19 @@ def main() -> None:
     parser.add_argument("--target", action="append", choices=TARGETS)
     parser.add_argument("--all", action="store_true", help="measure every kernel anew")
     parser.add_argument("--programs", action="store_true", help="measure programs anew")
+    parser.add_argument("--copies", action="store_true", help="measure copies for single calls")
     parser.add_argument("--check", action="store_true", help="predicted against measured")
     arguments = parser.parse_args()
     for name in arguments.target or TARGETS:
         if arguments.check:
             check.check(name)
         else:
-            fit_target(name, everything=arguments.all, programs=arguments.programs)
+            fit_target(
+                name,
+                everything=arguments.all,
+                programs=arguments.programs,
+                copies=arguments.copies and name in COUNTED,
+            )
 
 
 if __name__ == "__main__":

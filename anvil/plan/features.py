@@ -19,17 +19,23 @@ Linear = tuple[tuple[str, float], ...]
 Names = dict[str, int | float]
 
 
-def call_names(call: KernelCall, graph: Graph) -> Names:
+def call_names(call: KernelCall, graph: Graph, packed: KernelCall | None = None) -> Names:
     """What an expression may name: the call's parameters, and numbers that follow from them.
 
-    rows_inside, columns_inside: taps of the filter that lie inside the image, summed over
-    all output rows or columns; NAME_last: the extent of the innermost loop of a table of
-    loops; input_elements, output_elements, input1_elements and so on; macs.
+    packed_NAME: the parameters of the call as its kernel takes it; rows_inside, columns_inside:
+    taps of the filter that lie inside the image, summed over all output rows or columns;
+    rows_whole, columns_whole: output rows or columns of which all taps do; NAME_last: the
+    extent of the innermost loop of a table of loops; input_elements, output_elements,
+    input1_elements and so on; macs.
     """
     names: Names = dict(call.parameters)
-    for axis, name in (("h", "rows_inside"), ("w", "columns_inside")):
+    if packed is not None:
+        names |= {f"packed_{name}": value for name, value in packed.parameters}
+    for axis, name in (("h", "rows"), ("w", "columns")):
         if f"filter_{axis}" in names and f"output_{axis}" in names:
-            names[name] = _taps_inside(names, axis)
+            inside = _taps_inside(names, axis)
+            names[f"{name}_inside"] = sum(inside)
+            names[f"{name}_whole"] = inside.count(int(names[f"filter_{axis}"]))
     for constant in call.constants:
         extent = _innermost_extent(constant)
         if extent is not None:
@@ -65,19 +71,19 @@ def feature_values(expressions: Sequence[str], names: Mapping[str, float]) -> li
         return None
 
 
-def _taps_inside(names: Mapping[str, float], axis: str) -> int:
-    """Taps inside the image over all windows along one axis, as common/window.h finds them."""
+def _taps_inside(names: Mapping[str, float], axis: str) -> list[int]:
+    """Taps inside the image of each window along one axis, as common/window.h finds them."""
     extent = int(names[f"input_{axis}"])
     n_taps = int(names[f"filter_{axis}"])
     dilation = int(names.get(f"dilation_{axis}", 1))
     before = int(names["pad_top" if axis == "h" else "pad_left"])
-    total = 0
+    found = []
     for window in range(int(names[f"output_{axis}"])):
         origin = window * int(names[f"stride_{axis}"]) - before
         begin = max(0, -(origin // dilation)) if origin < 0 else 0
         end = min(n_taps, max(0, -(-(extent - origin) // dilation)))
-        total += max(0, end - begin)
-    return total
+        found.append(max(0, end - begin))
+    return found
 
 
 def _innermost_extent(constant: Constant) -> int | None:

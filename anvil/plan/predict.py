@@ -30,7 +30,9 @@ def predict(plan: Plan, costs: CostTable | None) -> Prediction:
     known = [_cost(planned, costs) for planned in plan.calls]
     program = None if costs is None else costs.programs.get(plan.target.build)
     spent = [
-        None if cost is None else spent_by(cost, call_names(planned.lowered, plan.graph))
+        None
+        if cost is None
+        else spent_by(cost, call_names(planned.lowered, plan.graph, planned.call))
         for planned, cost in zip(plan.calls, known, strict=True)
     ]
     calls = [

@@ -23,7 +23,7 @@ from anvil.plan.predict import names_of_program, spent_by
 from anvil.plan.select import Choice, Feasible, Option
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from anvil.core.graph import Graph, Op
     from anvil.core.plan import Constant, KernelCall
@@ -150,11 +150,11 @@ def _items(
     call: KernelCall, feasible: Feasible, graph: Graph, weighing: Weighing, unit: str | None
 ) -> list[_Item]:
     """The options with their figures; the first alone where those of one are not known."""
-    names = call_names(call, graph)
     costs = weighing.costs
     items: list[_Item] = []
     for option in feasible.options:
         cost = None if costs is None else costs.kernel(option.variant)
+        names = call_names(call, graph, option.call)
         latency = None if cost is None or unit is None else getattr(spent_by(cost, names), unit)
         if costs is None or cost is None or latency is None:
             first = feasible.options[0]
@@ -179,11 +179,11 @@ def _items(
                 need_bytes=0,
             )
         )
-    return [*items, *_specialised(items, names, weighing, unit)]
+    return [*items, *_specialised(call, items, graph, weighing, unit)]
 
 
 def _specialised(
-    items: Sequence[_Item], names: Mapping[str, float], weighing: Weighing, unit: str | None
+    call: KernelCall, items: Sequence[_Item], graph: Graph, weighing: Weighing, unit: str | None
 ) -> Iterator[_Item]:
     """The same options compiled for the call alone, where the table knows what that brings.
 
@@ -198,7 +198,8 @@ def _specialised(
         cost = None if costs is None else costs.kernel(variant, is_specialised=True)
         if costs is None or cost is None or unit is None:
             continue
-        latency = getattr(spent_by(cost, dict(names)), unit)
+        names = call_names(call, graph, item.option.call)
+        latency = getattr(spent_by(cost, names), unit)
         if latency is not None:
             yield replace(
                 item,
