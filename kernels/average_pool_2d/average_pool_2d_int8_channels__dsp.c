@@ -69,10 +69,12 @@ void anvil_average_pool_2d_int8_channels__dsp(
           int16x2_t even;
           int16x2_t odd;
           add_four(&w, channel, &even, &odd);
-          *output++ = mean((int16_t)even, count, &p);
-          *output++ = mean((int16_t)odd, count, &p);
-          *output++ = mean(even >> 16, count, &p);
-          *output++ = mean(odd >> 16, count, &p);
+          for (int32_t half = 0; half < 2; ++half) {
+            *output++ = mean((int16_t)even, count, &p);
+            *output++ = mean((int16_t)odd, count, &p);
+            even >>= 16;
+            odd >>= 16;
+          }
         }
         for (; channel < p.channels; ++channel) {
           *output++ = mean(add_one(&w, channel), count, &p);
