@@ -34,6 +34,7 @@ LAYOUTS: tuple[str, ...] = (
     "depthwise_taps",
     "dot_blocks",
     "dot_rows",
+    "lane_taps",
     "neon_blocks",
     "neon_taps",
     "wide_add",
