@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import cache
 
 import pytest
+import yaml
 
 from anvil.core.candidate import Accuracy, Candidate, Fidelity
 from anvil.core.decision import ORDERS, Choice, Criterion, Decision, FailedCandidate
@@ -16,9 +17,12 @@ from anvil.core.plan import Plan
 from anvil.core.rewrite import Rewritten
 from anvil.core.target import Requirements
 from anvil.plan.choose import Material, choose, ordered, reconsidered
+from anvil.plan.costs import table_path
 from anvil.plan.decision_document import decision_sections
 from anvil.plan.predict import predict
 from anvil.plan.remedies import nearest, remedies
+from anvil.resources import built_in, contents, read_folder
+from benchmarks.costs.cases import cases
 from tests.support import projects
 from tests.support.graphs import small_network
 
@@ -258,3 +262,41 @@ def test_another_target_is_proposed_where_the_board_is_too_small() -> None:
     assert found.result.plan.target is board
     no_way = nearest(decision, ())
     assert "a smaller model is needed" in (no_way[-1].hint or "")
+
+
+# Kernels.
+
+
+def _invented_costs(made: Material) -> Material:
+    """The same material with a table in which every kernel but scalar ones is fast."""
+    profiles = contents(read_folder(built_in("targets")))
+    path = table_path(plan().target)
+    document = yaml.safe_load(profiles[path])
+    document["kernels"] = {}
+    for variant in made.variants:
+        cycles = {"1": 10.0, "macs": 9.0 if variant.isa == "scalar" else 1.0}
+        document["kernels"][variant.symbol] = {
+            "source": variant.digest, "code": 100, "stack": 0, "instructions": cycles,
+            "cycles": cycles,
+        }  # fmt: skip
+    return replace(made, profiles={path: yaml.safe_dump(document).encode()})
+
+
+def test_where_ram_is_missing_kernels_without_scratch_are_tried() -> None:
+    for graph in cases("CONV_2D", "int8", 3):
+        made = _invented_costs(projects.material_of(graph, (candidate("int8"),), ()))
+        usual = choose(made, plan().target, Requirements(), ORDERS["speed"]).chosen
+        assert usual is not None
+        if any(planned.scratch_bytes for planned in usual.plan.calls):
+            break
+    assert any(planned.scratch_bytes for planned in usual.plan.calls)
+    assert usual.kernel_order == ORDERS["speed"]
+    assert usual.prediction.ram_bytes is not None
+    tight = Requirements(max_ram_bytes=usual.prediction.ram_bytes - 1)
+    decision = choose(made, plan().target, tight, ORDERS["speed"])
+    assert decision.chosen is not None
+    assert decision.chosen.variation == "with the kernels of the least memory"
+    assert not any(planned.scratch_bytes for planned in decision.chosen.plan.calls)
+    assert decision.chosen.plan.arena_bytes < usual.plan.arena_bytes
+    sections = decision_sections(decision, [])
+    assert sections["kernel_order"] == ["ram", "latency"]

@@ -19,6 +19,7 @@ from anvil.plan.kernel_digest import kernel_digest
 from anvil.plan.kernel_registry import load_variants
 from anvil.plan.predict import predict
 from anvil.resources import built_in, contents, read_folder
+from benchmarks.costs.linear import fit
 from tests.support import projects
 from tests.support.graphs import one_op_graphs, small_network
 from tests.support.programs import ROOT
@@ -26,7 +27,8 @@ from tests.support.programs import ROOT
 if TYPE_CHECKING:
     from anvil.core.plan import Variant
 
-TARGETS = ("nrf52840", "rpi4", "linux-x86_64", "browser")
+TARGETS = ("nrf52840", "corstone300", "rpi4", "linux-x86_64", "browser")
+_COUNTED = {"nrf52840", "corstone300", "rpi4"}
 SCHEMA = json.loads((ROOT / "schemas" / "costs.schema.json").read_bytes())
 REFIT = "the cost tables are out of date: run `python -m benchmarks.fit_costs`"
 
@@ -80,7 +82,7 @@ def test_every_operator_is_predicted_in_full(name: str, kind: str) -> None:
     assert prediction.latency_s is not None
     assert prediction.ram_bytes is not None
     assert prediction.flash_bytes is not None
-    is_counted = name in {"nrf52840", "rpi4"} or not plan.calls
+    is_counted = name in _COUNTED or not plan.calls
     assert (prediction.instructions is not None) == is_counted
 
 
@@ -144,6 +146,29 @@ def test_the_features_of_a_convolution() -> None:
     assert evaluate_linear((("absent", 1.0),), names) is None
 
 
+def test_terms_may_name_what_a_layout_adds() -> None:
+    graph = one_op_graphs()["CONV_2D"]
+    (call,) = DEFINITIONS["CONV_2D"].lower(graph.ops[0], graph)
+    packed = replace(call, parameters=(("n_steps", 7), ("output_h", 99)))
+    names = call_names(call, graph, packed)
+    assert evaluate_linear((("packed_n_steps*output_h", 1.0),), names) == 7 * 5
+    assert "packed_n_steps" not in call_names(call, graph)
+
+
+def test_a_term_that_no_call_has_stops_a_fit() -> None:
+    with pytest.raises(ValueError, match="absent"):
+        fit(["1", "absent"], [{"n": 1}, {"n": 2}], [1.0, 2.0])
+
+
+def test_a_fit_finds_the_coefficients_and_none_below_zero() -> None:
+    names = [{"n": n, "m": n % 5} for n in range(1, 40)]
+    costs = [300.0 + 12 * case["n"] - 0.5 * case["m"] for case in names]
+    found = dict(fit(["1", "n", "m"], names, costs))
+    assert found["1"] == pytest.approx(300, rel=0.02)
+    assert found["n"] == pytest.approx(12, rel=0.02)
+    assert "m" not in found
+
+
 @pytest.mark.parametrize("dilation", [1, 2, 3])
 def test_taps_inside_are_counted_as_the_kernels_do(dilation: int) -> None:
     graph = one_op_graphs()["DEPTHWISE_CONV_2D"]
@@ -162,6 +187,8 @@ def test_taps_inside_are_counted_as_the_kernels_do(dilation: int) -> None:
                     for tap in range(taps)
                 ]
                 assert names["rows_inside"] == sum(inside), fields
+                whole = [all(inside[w * taps : (w + 1) * taps]) for w in range(6)]
+                assert names["rows_whole"] == sum(whole), fields
 
 
 # What a kernel consists of.
