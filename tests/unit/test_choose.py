@@ -289,6 +289,7 @@ def test_where_ram_is_missing_kernels_without_scratch_are_tried() -> None:
         assert usual is not None
         if any(planned.scratch_bytes for planned in usual.plan.calls):
             break
+    assert usual is not None
     assert any(planned.scratch_bytes for planned in usual.plan.calls)
     assert usual.kernel_order == ORDERS["speed"]
     assert usual.prediction.ram_bytes is not None
