@@ -14,7 +14,11 @@ typedef struct {
 typedef struct {
   int32_t run_taps; /* taps that lie side by side in the image */
   int32_t run_bytes;
-  int32_t runs;        /* of each filter row */
+  int32_t runs;   /* of each filter row */
+  int32_t last_y; /* where a window may begin and lie inside of the image */
+  int32_t last_x;
+  int32_t end_y; /* where a window after the last of an image or a row would begin */
+  int32_t end_x;
   int32_t outer;       /* calls that widen a window inside the image, */
   int32_t outer_step;  /* bytes from one to the next, */
   anvil_dsp_rows rows; /* and what each of them widens */
@@ -33,6 +37,10 @@ static shape_t shape_of(const parameters_t *p, int8_t *rows) {
   s.run_taps = is_dilated ? 1 : p->filter_w;
   s.runs = is_dilated ? p->filter_w : 1;
   s.run_bytes = s.run_taps * p->input_channels;
+  s.last_y = p->input_h - 1 - (p->filter_h - 1) * p->dilation_h;
+  s.last_x = p->input_w - 1 - (p->filter_w - 1) * p->dilation_w;
+  s.end_y = p->output_h * p->stride_h - p->pad_top;
+  s.end_x = p->output_w * p->stride_w - p->pad_left;
   s.outer = is_dilated ? p->filter_h : 1;
   s.outer_step = p->dilation_h * image_row;
   s.rows.n_rows = is_dilated ? p->filter_w : p->filter_h;
@@ -100,19 +108,18 @@ static void widen_inside(const parameters_t *p, const shape_t *s, const window_t
   }
 }
 
-static int is_inside(const parameters_t *p, const window_t *w) {
-  return w->y >= 0 && w->y + (p->filter_h - 1) * p->dilation_h < p->input_h && w->x >= 0 &&
-         w->x + (p->filter_w - 1) * p->dilation_w < p->input_w;
+static int is_inside(const shape_t *s, const window_t *w) {
+  return w->y >= 0 && w->y <= s->last_y && w->x >= 0 && w->x <= s->last_x;
 }
 
-static void advance(const parameters_t *p, window_t *w) {
+static void advance(const parameters_t *p, const shape_t *s, window_t *w) {
   w->x += p->stride_w;
-  if (w->x < p->output_w * p->stride_w - p->pad_left) {
+  if (w->x < s->end_x) {
     return;
   }
   w->x = -p->pad_left;
   w->y += p->stride_h;
-  if (w->y < p->output_h * p->stride_h - p->pad_top) {
+  if (w->y < s->end_y) {
     return;
   }
   w->y = -p->pad_top;
@@ -138,11 +145,11 @@ void anvil_conv_2d_int8_blocks__dsp(const anvil_conv_2d_int8_blocks_parameters *
   for (int32_t left = p.batches * p.output_h * p.output_w; left > 0; left -= 2) {
     window_t windows[2] = {next, next};
     if (left > 1) {
-      advance(&p, &next);
+      advance(&p, &s, &next);
       windows[1] = next;
-      advance(&p, &next);
+      advance(&p, &s, &next);
     }
-    if (is_inside(&p, &windows[0]) && is_inside(&p, &windows[1])) {
+    if (is_inside(&s, &windows[0]) && is_inside(&s, &windows[1])) {
       widen_inside(&p, &s, windows, widened);
     } else {
       widen_at_border(&p, &s, windows, widened);
