@@ -70,8 +70,10 @@ def _literal(value: float) -> str:
 def _array_lines(dtype: DType, data: bytes) -> list[str]:
     count = len(data) // dtype.n_bytes
     values = struct.unpack(f"<{count}{_STRUCT_FORMAT[dtype]}", data)
-    if dtype in {DType.FLOAT32, DType.FLOAT64}:
+    if dtype is DType.FLOAT32:
         words = [float_literal(value) for value in values]
+    elif dtype is DType.FLOAT64:
+        words = [float(value).hex() for value in values]
     else:
         words = [_integer_literal(int(value)) for value in values]
     return [

@@ -476,7 +476,8 @@ def _array(name: str, dtype: DType, data: bytes) -> list[str]:
     # Kernels take a half-precision number as its bits.
     stored = "<u2" if dtype is DType.FLOAT16 else numpy_dtype(dtype)
     values = np.frombuffer(data, stored).tolist() or [0]
-    listed = [_literal(value) for value in values]
+    literal = float.hex if dtype is DType.FLOAT64 else _literal
+    listed = [literal(value) for value in values]
     lines = [", ".join(listed[start : start + 20]) for start in range(0, len(listed), 20)]
     return [
         f"static const {dtype.c_type} {name}[] __attribute__((aligned(16))) = {{",

@@ -92,15 +92,21 @@ def test_multipliers_of_real_layers_have_a_double_form() -> None:
     assert (form.outputs(points, target) == target.staircase(points)).all()
 
 
-def test_a_form_is_refused_with_the_channel_where_halves_go_elsewhere() -> None:
-    # 3 * 0.5 + 5 rounds away from zero once, and to the even 6 in floating point.
+def test_halves_that_no_form_moves_alike_are_refused_with_the_channel() -> None:
+    # The high multiplication rounds halves up: 1/2 to 1, and -1/2 to 0.
     sums = _sums(-100, 100)
-    target = _once(0.5, sums)
+    target = _twice(2**30, 0, 0, sums)
+    assert target.staircase(np.array([[-1, 1]])).tolist() == [[0, 1]]
     with pytest.raises(NotPackable, match="channel 0"):
         double_precision(target, np.array([0.5]), np.array([0.0]))
-    near = _once(0.5000001, sums)
-    form = double_precision(near, np.array([0.5000001]), np.array([0.0]))
-    assert (form.outputs(_every(sums), near) == near.staircase(_every(sums))).all()
+
+
+@pytest.mark.parametrize("scale", [0.5, 0.5000001, 0.0031])
+def test_halves_go_away_from_zero_where_the_reference_s_do(scale: float) -> None:
+    sums = _sums(-_RANGE, _RANGE)
+    target = _once(scale, sums)
+    form = double_precision(target, np.array([scale]), np.array([0.0]))
+    assert (form.outputs(_every(sums), target) == target.staircase(_every(sums))).all()
 
 
 def test_the_proof_sees_a_scale_that_is_wrong_at_one_sum() -> None:

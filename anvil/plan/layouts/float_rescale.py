@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 _EXACT_FLOAT = 2**24  # integers up to here are float32 numbers
 _MAGIC = 1.5 * 2.0**52  # what is added to it is rounded to an integer, in its low bits
 _MOST_BEFORE_SATURATION = 2.0**31 - 2.0**10  # so that low32 cuts nothing off
+_LITTLE = 2.0**-32  # moves exact halves away from zero, and hardly anything else
 _NEIGHBOURS = 6  # float32 numbers on each side of a scale that are tried
 _AWAY_FACTORS = (1.0, 0.98, 1.02, 0.95, 1.05, 0.9, 1.1, 0.8, 1.2)
 
@@ -128,12 +129,15 @@ def double_precision(target: Target, scales: Float64Array, aways: Float64Array) 
         msg = f"outputs reach {largest:.3g} before they saturate"
         raise NotPackable(msg)
     points = step_sums(target.staircase, target.sums)
-    form = Double(scale=scales.copy(), away=aways.copy())
-    is_right = (form.outputs(points, target) == target.staircase(points)).all(axis=1)
-    if not is_right.all():
-        msg = f"no float64 scale gives channel {int(np.argmin(is_right))} the reference's outputs"
-        raise NotPackable(msg)
-    return form
+    wanted = target.staircase(points)
+    is_right = np.zeros(len(scales), dtype=np.bool_)
+    for more in (0.0, _LITTLE):
+        form = Double(scale=scales.copy(), away=aways + more)
+        is_right = (form.outputs(points, target) == wanted).all(axis=1)
+        if is_right.all():
+            return form
+    msg = f"no float64 scale gives channel {int(np.argmin(is_right))} the reference's outputs"
+    raise NotPackable(msg)
 
 
 def scales_of_fixed_point(multiplier: Int32Array, shift: Int32Array) -> Float64Array:

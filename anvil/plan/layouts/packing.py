@@ -37,6 +37,7 @@ LAYOUTS: tuple[str, ...] = (
     "lane_taps",
     "neon_blocks",
     "neon_taps",
+    "pair_blocks",
     "wide_add",
 )
 _REMEMBERED = 4096  # layers; a model's bands and targets share them
