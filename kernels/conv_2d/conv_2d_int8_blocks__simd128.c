@@ -6,59 +6,76 @@
  * and activations. */
 #define PIXELS 4
 
-typedef struct {
-  v128_t of[PIXELS][2];
-} sums;
-
-/* One pair of products of every pixel. */
-static inline void add_pair(sums *s, const int16_t *const windows[PIXELS], int32_t at,
-                            const int8_t *weights) {
-  const v128_t low = wasm_i16x8_load8x8(weights);
-  const v128_t high = wasm_i16x8_load8x8(weights + 8);
-  for (int32_t i = 0; i < PIXELS; ++i) {
-    const v128_t pair = wasm_v128_load32_splat(windows[i] + at);
-    s->of[i][0] = wasm_i32x4_add(s->of[i][0], wasm_i32x4_dot_i16x8(pair, low));
-    s->of[i][1] = wasm_i32x4_add(s->of[i][1], wasm_i32x4_dot_i16x8(pair, high));
+/* One pair of products of one pixel. */
+#define ADD(sum, window, at)                                                  \
+  {                                                                           \
+    const v128_t pair = wasm_v128_load32_splat((window) + (at) * ANVIL_PAIR); \
+    sum##0 = wasm_i32x4_add(sum##0, wasm_i32x4_dot_i16x8(pair, low));         \
+    sum##1 = wasm_i32x4_add(sum##1, wasm_i32x4_dot_i16x8(pair, high));        \
   }
+
+/* One pair of every pixel. The sums have names of their own, since compilers keep an array of
+ * them in memory; and they are asked for after each pair, since else the loads of all pairs come
+ * first, and engines run out of registers. */
+#define ADD_PAIR(at)                                                                     \
+  {                                                                                      \
+    const v128_t low = wasm_i16x8_load8x8(weights + (at) * ANVIL_BLOCK_PAIR_BYTES);      \
+    const v128_t high = wasm_i16x8_load8x8(weights + (at) * ANVIL_BLOCK_PAIR_BYTES + 8); \
+    ADD(a, window_a, at)                                                                 \
+    ADD(b, window_b, at)                                                                 \
+    ADD(c, window_c, at)                                                                 \
+    ADD(d, window_d, at)                                                                 \
+    __asm__("" : "+r"(a0), "+r"(a1), "+r"(b0), "+r"(b1));                                \
+    __asm__("" : "+r"(c0), "+r"(c1), "+r"(d0), "+r"(d1));                                \
+  }
+
+static void store(const anvil_pair_channels *channels, int32_t channel, v128_t low, v128_t high,
+                  int8_t *output) {
+  anvil_store_bytes(output + channel, anvil_rescale_block(channels, channel, low, high),
+                    channels->n_channels - channel);
 }
 
 /* The outputs of up to PIXELS windows of `window` numbers each. */
-static void all_channels(const anvil_pair_channels *c, const int16_t *scratch, int32_t window,
-                         int32_t n_pixels, int8_t *output) {
-  const int8_t *weights = c->weights;
-  for (int32_t channel = 0; channel < c->n_channels; channel += ANVIL_BLOCK) {
-    sums s;
-    const int16_t *windows[PIXELS];
-    for (int32_t i = 0; i < PIXELS; ++i) {
-      s.of[i][0] = wasm_v128_load(c->bias + channel);
-      s.of[i][1] = wasm_v128_load(c->bias + channel + 4);
-      windows[i] = scratch + i * window;
-    }
-    int32_t pair = 0;
-    for (; pair + 4 <= c->n_pairs; pair += 4) {
-      for (int32_t i = 0; i < 4; ++i) {
-        add_pair(&s, (const int16_t *const *)windows, i * ANVIL_PAIR,
-                 weights + i * ANVIL_BLOCK_PAIR_BYTES);
-      }
+static void all_channels(const anvil_pair_channels *channels, const int16_t *windows,
+                         int32_t window, int32_t n_pixels, int8_t *output) {
+  const int32_t n_channels = channels->n_channels;
+  const int8_t *weights = channels->weights;
+  for (int32_t channel = 0; channel < n_channels; channel += ANVIL_BLOCK) {
+    v128_t a0 = wasm_v128_load(channels->bias + channel), b0 = a0, c0 = a0, d0 = a0;
+    v128_t a1 = wasm_v128_load(channels->bias + channel + 4), b1 = a1, c1 = a1, d1 = a1;
+    const int16_t *window_a = windows;
+    const int16_t *window_b = windows + window;
+    const int16_t *window_c = windows + 2 * window;
+    const int16_t *window_d = windows + 3 * window;
+    int32_t rest = channels->n_pairs;
+    for (; rest >= 4; rest -= 4) {
+      ADD_PAIR(0)
+      ADD_PAIR(1)
+      ADD_PAIR(2)
+      ADD_PAIR(3)
       weights += 4 * ANVIL_BLOCK_PAIR_BYTES;
-      for (int32_t i = 0; i < PIXELS; ++i) {
-        windows[i] += 4 * ANVIL_PAIR;
-      }
+      window_a += 4 * ANVIL_PAIR;
+      window_b += 4 * ANVIL_PAIR;
+      window_c += 4 * ANVIL_PAIR;
+      window_d += 4 * ANVIL_PAIR;
     }
-    for (; pair < c->n_pairs; ++pair) {
-      add_pair(&s, (const int16_t *const *)windows, 0, weights);
+    for (; rest > 0; --rest) {
+      ADD_PAIR(0)
       weights += ANVIL_BLOCK_PAIR_BYTES;
-      for (int32_t i = 0; i < PIXELS; ++i) {
-        windows[i] += ANVIL_PAIR;
-      }
+      window_a += ANVIL_PAIR;
+      window_b += ANVIL_PAIR;
+      window_c += ANVIL_PAIR;
+      window_d += ANVIL_PAIR;
     }
-    int8_t *to = output + channel;
-    for (int32_t i = 0; i < PIXELS; ++i) {
-      const v128_t bytes = anvil_rescale_block(c, channel, s.of[i][0], s.of[i][1]);
-      if (i < n_pixels) {
-        anvil_store_bytes(to, bytes, c->n_channels - channel);
-      }
-      to += c->n_channels;
+    store(channels, channel, a0, a1, output);
+    if (n_pixels > 1) {
+      store(channels, channel, b0, b1, output + n_channels);
+    }
+    if (n_pixels > 2) {
+      store(channels, channel, c0, c1, output + 2 * n_channels);
+    }
+    if (n_pixels > 3) {
+      store(channels, channel, d0, d1, output + 3 * n_channels);
     }
   }
 }
