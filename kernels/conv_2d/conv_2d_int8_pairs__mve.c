@@ -43,6 +43,59 @@ INLINE void copy_rows(const anvil_conv_2d_int8_parameters *p, const int8_t *imag
   }
 }
 
+/* Pair by pair; whether one pixel is left over, with its window in the first column. */
+INLINE bool all_windows(const anvil_conv_2d_int8_parameters *p, anvil_dots_2x4 *dots,
+                        const int8_t *input, int8_t *columns) {
+  const bool has_gaps = p->dilation_w != 1 || p->dilation_h != 1;
+  bool is_second = false;
+  for (int32_t batch = 0; batch < p->batches; ++batch) {
+    for (int32_t out_y = 0; out_y < p->output_h; ++out_y) {
+      const int32_t y = out_y * p->stride_h - p->pad_top;
+      int32_t x = -p->pad_left;
+      for (int32_t out_x = 0; out_x < p->output_w; ++out_x) {
+        int8_t *const column = columns + (is_second ? dots->n_steps * ANVIL_DOTS_STEP : 0);
+        if (has_gaps || x < 0 || x + p->filter_w > p->input_w) {
+          copy_taps(p, input, y, x, column);
+        } else {
+          copy_rows(p, input, y, x, column);
+        }
+        x += p->stride_w;
+        if (is_second) {
+          anvil_dots_2x4__mve(dots);
+          dots->output += 2 * p->output_channels;
+        }
+        is_second = !is_second;
+      }
+    }
+    input += p->input_h * p->input_w * p->input_channels;
+  }
+  return is_second;
+}
+
+/* A window is a pixel, and the pixels follow each other as those of the image do. */
+INLINE bool is_pointwise(const anvil_conv_2d_int8_parameters *p) {
+  return p->filter_h == 1 && p->filter_w == 1 && p->stride_h == 1 && p->stride_w == 1 &&
+         p->pad_top == 0 && p->pad_left == 0 && p->input_h == p->output_h &&
+         p->input_w == p->output_w;
+}
+
+/* The same where a window is a pixel. */
+INLINE bool all_pixels(const anvil_conv_2d_int8_parameters *p, anvil_dots_2x4 *dots,
+                       const int8_t *input, int8_t *columns) {
+  const int32_t n_channels = p->input_channels;
+  int8_t *const second = columns + dots->n_steps * ANVIL_DOTS_STEP;
+  int32_t left = p->batches * p->output_h * p->output_w;
+  for (; left >= 2; left -= 2) {
+    anvil_copy_bytes(columns, input, n_channels);
+    anvil_copy_bytes(second, input + n_channels, n_channels);
+    anvil_dots_2x4__mve(dots);
+    input += 2 * n_channels;
+    dots->output += 2 * p->output_channels;
+  }
+  anvil_copy_bytes(columns, input, left * n_channels);
+  return left != 0;
+}
+
 /* Two pixels at a time, wherever they lie. Their windows are copied before either is written. */
 void anvil_conv_2d_int8_pairs__mve(const anvil_conv_2d_int8_parameters *parameters,
                                    const int8_t *input, const int32_t *blocks, int8_t *output,
@@ -58,29 +111,8 @@ void anvil_conv_2d_int8_pairs__mve(const anvil_conv_2d_int8_parameters *paramete
                          .n_channels = p.output_channels,
                          .n_steps = n_steps,
                          .zero_point = p.output_zero_point};
-  const bool has_gaps = p.dilation_w != 1 || p.dilation_h != 1;
-  bool is_second = false;
-  for (int32_t batch = 0; batch < p.batches; ++batch) {
-    for (int32_t out_y = 0; out_y < p.output_h; ++out_y) {
-      const int32_t y = out_y * p.stride_h - p.pad_top;
-      int32_t x = -p.pad_left;
-      for (int32_t out_x = 0; out_x < p.output_w; ++out_x) {
-        int8_t *const column = columns + (is_second ? n_steps * ANVIL_DOTS_STEP : 0);
-        if (has_gaps || x < 0 || x + p.filter_w > p.input_w) {
-          copy_taps(&p, input, y, x, column);
-        } else {
-          copy_rows(&p, input, y, x, column);
-        }
-        x += p.stride_w;
-        if (is_second) {
-          anvil_dots_2x4__mve(&dots);
-          dots.output += 2 * p.output_channels;
-        }
-        is_second = !is_second;
-      }
-    }
-    input += p.input_h * p.input_w * p.input_channels;
-  }
+  const bool is_second = is_pointwise(&p) ? all_pixels(&p, &dots, input, columns)
+                                          : all_windows(&p, &dots, input, columns);
   if (is_second) { /* the last pixel of an odd number: both columns are its own */
     dots.values[1] = columns;
     dots.output_distance = 0;

@@ -1,9 +1,11 @@
+#include <stdbool.h>
+
 #include "common/bytes__mve.h"
 #include "depthwise_conv_2d/depthwise_conv_2d__mve.h"
 
 #define INLINE static inline __attribute__((always_inline))
 
-enum { LANES = 16, ALL = 0xFFFF };
+enum { LANES = 16 };
 
 /* 16 sums: of the even bytes the even and the odd halfwords, then those of the odd bytes. */
 typedef struct {
@@ -82,27 +84,44 @@ INLINE void find_taps(const anvil_depthwise_conv_2d_int8_parameters *p, const in
   }
 }
 
+/* The next window of a row, where neither has a tap beside the image. */
+INLINE void move_taps(const int8_t **taps, int32_t n_taps, int32_t distance) {
+  uint32_t *addresses = (uint32_t *)taps;
+  for (int32_t left = n_taps; left > 0; left -= 4) {
+    const mve_pred16_t inside = vctp32q((uint32_t)left);
+    const uint32x4_t found = vldrwq_z_u32(addresses, inside);
+    vstrwq_p_u32(addresses, vaddq_n_u32(found, (uint32_t)distance), inside);
+    addresses += 4;
+  }
+}
+
 void anvil_depthwise_conv_2d_int8_lanes__mve(
     const anvil_depthwise_conv_2d_int8_parameters *parameters, const int8_t *input,
     const int32_t *blocks, int8_t *output, void *scratch) {
   const anvil_depthwise_conv_2d_int8_parameters p = *parameters;
   const int32_t n_taps = p.filter_h * p.filter_w;
+  const int32_t last_x = (p.filter_w - 1) * p.dilation_w;
   const int8_t **const taps = scratch;
   int8_t *const beside = (int8_t *)(taps + n_taps);
   const int32_t n_outputs = p.batches * p.output_h * p.output_w * p.input_channels;
   anvil_fill_bytes(beside, (int8_t)p.input_zero_point, p.input_channels);
   for (int32_t batch = 0; batch < p.batches; ++batch) {
     for (int32_t out_y = 0; out_y < p.output_h; ++out_y) {
+      const int32_t y = out_y * p.stride_h - p.pad_top;
+      const bool is_inside_y = y >= 0 && y + (p.filter_h - 1) * p.dilation_h < p.input_h;
+      bool was_inside = false;
+      int32_t x = -p.pad_left;
       for (int32_t out_x = 0; out_x < p.output_w; ++out_x) {
-        find_taps(&p, input, beside, out_y * p.stride_h - p.pad_top,
-                  out_x * p.stride_w - p.pad_left, taps);
-        const int32_t *block = blocks;
-        int32_t channel = 0;
-        for (; channel + LANES <= p.input_channels; channel += LANES) {
-          vstrbq_s8(output + channel,
-                    outputs_of(taps, n_taps, channel, ALL, p.output_zero_point, &block));
+        const bool is_inside = is_inside_y && x >= 0 && x + last_x < p.input_w;
+        if (was_inside && is_inside) {
+          move_taps(taps, n_taps, p.stride_w * p.input_channels);
+        } else {
+          find_taps(&p, input, beside, y, x, taps);
         }
-        if (channel < p.input_channels) {
+        was_inside = is_inside;
+        x += p.stride_w;
+        const int32_t *block = blocks;
+        for (int32_t channel = 0; channel < p.input_channels; channel += LANES) {
           const mve_pred16_t inside = vctp8q((uint32_t)(p.input_channels - channel));
           const int8x16_t found =
               outputs_of(taps, n_taps, channel, inside, p.output_zero_point, &block);
