@@ -25,6 +25,36 @@ INLINE lanes add_products(lanes sums, int16x8_t even, int16x8_t odd) {
        vaddq_s32(sums.part[2], vmovlbq_s16(odd)), vaddq_s32(sums.part[3], vmovltq_s16(odd))}};
 }
 
+/* Two taps. In assembly since all eight vector registers are needed, and what a compiler spills
+ * costs a third more: it reads both weights twice instead. */
+INLINE void add_two_taps(lanes *sums, int8x16_t value0, int8x16_t value1, const int8_t *weights) {
+  int16x8_t one;
+  int16x8_t other;
+  __asm__(
+      "vldrw.u32 %q[one], [%[weights]]\n"
+      "vmullb.s8 %q[other], %q[value0], %q[one]\n"
+      "vldrw.u32 %q[one], [%[weights], #16]\n"
+      "vmullb.s8 %q[one], %q[value1], %q[one]\n"
+      "vadd.i16 %q[other], %q[other], %q[one]\n"
+      "vmovlb.s16 %q[one], %q[other]\n"
+      "vadd.i32 %q[sums0], %q[sums0], %q[one]\n"
+      "vmovlt.s16 %q[other], %q[other]\n"
+      "vadd.i32 %q[sums1], %q[sums1], %q[other]\n"
+      "vldrw.u32 %q[one], [%[weights]]\n"
+      "vmullt.s8 %q[value0], %q[value0], %q[one]\n"
+      "vldrw.u32 %q[one], [%[weights], #16]\n"
+      "vmullt.s8 %q[value1], %q[value1], %q[one]\n"
+      "vadd.i16 %q[value0], %q[value0], %q[value1]\n"
+      "vmovlb.s16 %q[value1], %q[value0]\n"
+      "vadd.i32 %q[sums2], %q[sums2], %q[value1]\n"
+      "vmovlt.s16 %q[value0], %q[value0]\n"
+      "vadd.i32 %q[sums3], %q[sums3], %q[value0]\n"
+      : [sums0] "+w"(sums->part[0]), [sums1] "+w"(sums->part[1]), [sums2] "+w"(sums->part[2]),
+        [sums3] "+w"(sums->part[3]), [value0] "+w"(value0), [value1] "+w"(value1), [one] "=&w"(one),
+        [other] "=&w"(other)
+      : [weights] "r"(weights), "m"(*(const int8_t (*)[2 * LANES]) weights));
+}
+
 /* Halves away from zero, as the reference's second rounding sends them: VRSHL sends them up, and
  * a negative number that is 1 less goes down. */
 INLINE int32x4_t rescale(int32x4_t sums, int32x4_t multiplier, int32x4_t shift) {
@@ -48,12 +78,8 @@ INLINE int8x16_t outputs_of(const int8_t *const *taps, int32_t n_taps, int32_t c
   for (; tap < n_taps; tap += 2) {
     const int8x16_t value0 = vldrbq_z_s8(taps[tap] + channel, inside);
     const int8x16_t value1 = vldrbq_z_s8(taps[tap + 1] + channel, inside);
-    const int8x16_t weight0 = vldrbq_s8(weights);
-    const int8x16_t weight1 = vldrbq_s8(weights + LANES);
+    add_two_taps(&sums, value0, value1, weights);
     weights += 2 * LANES;
-    sums = add_products(
-        sums, vaddq_s16(vmullbq_int_s8(value0, weight0), vmullbq_int_s8(value1, weight1)),
-        vaddq_s16(vmulltq_int_s8(value0, weight0), vmulltq_int_s8(value1, weight1)));
   }
   const lanes multiplier = next_lanes(block);
   const lanes shift = next_lanes(block);
