@@ -10,7 +10,7 @@ import pytest
 
 from anvil.core.plan import KernelCall
 from anvil.ops.arrays import constant_of
-from anvil.plan.layouts import neon_blocks, neon_taps
+from anvil.plan.layouts import equal_shapes, neon_blocks, neon_rows, neon_taps
 from anvil.plan.layouts.packing import NotPackable
 
 if TYPE_CHECKING:
@@ -125,3 +125,33 @@ def test_sdot_takes_every_weight() -> None:
     assert _found(neon_blocks.unpack(packed, {"depth": 4})) == _given(call)
     with pytest.raises(NotPackable, match="-128"):
         neon_blocks.pack(call, {"depth": 2})
+
+
+@pytest.mark.parametrize("per_unit", [0, 1])
+@pytest.mark.parametrize(("units", "depth"), [(1, 1), (8, 16), (9, 17), (12, 64)])
+def test_a_fully_connected_layer_is_unpacked(units: int, depth: int, per_unit: int) -> None:
+    rng = np.random.default_rng(units * depth)
+    n_scales = units if per_unit else 1
+    arrays: Arrays = {
+        "weights": rng.integers(-127, 128, (units, depth)).astype(np.int8),
+        "bias": rng.choice([-(2**31), -5, 2**31 - 1], units).astype(np.int32),
+        "multiplier": rng.integers(2**30, 2**31, n_scales).astype(np.int32),
+        "multiplier_low": (rng.integers(0, 2**22, n_scales) << 9).astype(np.int32),
+        "shift": rng.integers(-40, 3, n_scales).astype(np.int32),
+    }
+    fields = {"units": units, "depth": depth, "multiplier_stride": per_unit}
+    call = _call("fully_connected", fields, arrays)
+    assert _found(neon_rows.unpack(neon_rows.pack(call, {}), {})) == _given(call)
+
+
+@pytest.mark.parametrize("table", [[[6, 1, 0]], [[2, 3, 0], [3, 1, 1]]])
+def test_inputs_of_two_shapes_are_refused(table: list[list[int]]) -> None:
+    loops = np.array(table, np.int32)
+    with pytest.raises(NotPackable, match="different shapes"):
+        equal_shapes.pack(_call("add", {"n_loops": len(table)}, {"loops": loops}), {})
+
+
+def test_inputs_of_one_shape_are_taken_as_they_are() -> None:
+    call = _call("add", {"n_loops": 1}, {"loops": np.array([[6, 1, 1]], np.int32)})
+    assert equal_shapes.pack(call, {}) == call
+    assert _found(equal_shapes.unpack(call, {})) == _given(call)
