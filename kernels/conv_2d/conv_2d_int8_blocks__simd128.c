@@ -6,27 +6,14 @@
  * and activations. */
 #define PIXELS 4
 
-/* One pair of products of one pixel. */
-#define ADD(sum, window, at)                                                  \
-  {                                                                           \
-    const v128_t pair = wasm_v128_load32_splat((window) + (at) * ANVIL_PAIR); \
-    sum##0 = wasm_i32x4_add(sum##0, wasm_i32x4_dot_i16x8(pair, low));         \
-    sum##1 = wasm_i32x4_add(sum##1, wasm_i32x4_dot_i16x8(pair, high));        \
-  }
-
-/* One pair of every pixel. The sums have names of their own, since compilers keep an array of
- * them in memory; and they are asked for after each pair, since else the loads of all pairs come
- * first, and engines run out of registers. */
-#define ADD_PAIR(at)                                                                     \
-  {                                                                                      \
-    const v128_t low = wasm_i16x8_load8x8(weights + (at) * ANVIL_BLOCK_PAIR_BYTES);      \
-    const v128_t high = wasm_i16x8_load8x8(weights + (at) * ANVIL_BLOCK_PAIR_BYTES + 8); \
-    ADD(a, window_a, at)                                                                 \
-    ADD(b, window_b, at)                                                                 \
-    ADD(c, window_c, at)                                                                 \
-    ADD(d, window_d, at)                                                                 \
-    __asm__("" : "+r"(a0), "+r"(a1), "+r"(b0), "+r"(b1));                                \
-    __asm__("" : "+r"(c0), "+r"(c1), "+r"(d0), "+r"(d1));                                \
+/* One pair of products of one pixel. The sums have names of their own, since compilers keep an
+ * array of them in memory. */
+#define ADD(sum, window)                                               \
+  {                                                                    \
+    const v128_t pair = wasm_v128_load32_splat(window);                \
+    sum##0 = wasm_i32x4_add(sum##0, wasm_i32x4_dot_i16x8(pair, low));  \
+    sum##1 = wasm_i32x4_add(sum##1, wasm_i32x4_dot_i16x8(pair, high)); \
+    (window) += ANVIL_PAIR;                                            \
   }
 
 static void store(const anvil_pair_channels *channels, int32_t channel, v128_t low, v128_t high,
@@ -47,25 +34,17 @@ static void all_channels(const anvil_pair_channels *channels, const int16_t *win
     const int16_t *window_b = windows + window;
     const int16_t *window_c = windows + 2 * window;
     const int16_t *window_d = windows + 3 * window;
-    int32_t rest = channels->n_pairs;
-    for (; rest >= 4; rest -= 4) {
-      ADD_PAIR(0)
-      ADD_PAIR(1)
-      ADD_PAIR(2)
-      ADD_PAIR(3)
-      weights += 4 * ANVIL_BLOCK_PAIR_BYTES;
-      window_a += 4 * ANVIL_PAIR;
-      window_b += 4 * ANVIL_PAIR;
-      window_c += 4 * ANVIL_PAIR;
-      window_d += 4 * ANVIL_PAIR;
-    }
-    for (; rest > 0; --rest) {
-      ADD_PAIR(0)
+    /* One pair a round: where compilers see several, they load all of them before the first
+     * multiplication, and engines run out of registers. */
+#pragma clang loop unroll(disable)
+    for (int32_t rest = channels->n_pairs; rest > 0; --rest) {
+      const v128_t low = wasm_i16x8_load8x8(weights);
+      const v128_t high = wasm_i16x8_load8x8(weights + 8);
+      ADD(a, window_a)
+      ADD(b, window_b)
+      ADD(c, window_c)
+      ADD(d, window_d)
       weights += ANVIL_BLOCK_PAIR_BYTES;
-      window_a += ANVIL_PAIR;
-      window_b += ANVIL_PAIR;
-      window_c += ANVIL_PAIR;
-      window_d += ANVIL_PAIR;
     }
     store(channels, channel, a0, a1, output);
     if (n_pixels > 1) {
