@@ -2,9 +2,8 @@
 
 #include "add/add__mve.h"
 
-/* A step is 2^20: one vector instruction shifts 16 bits away, another one the rest. */
+/* One vector instruction shifts as many bits away, another one the rest. */
 #define FIRST_BITS 16
-#define LAST_BITS 4
 
 /* Eight elements, of which one vector has the even and one the odd ones. */
 static inline __attribute__((always_inline)) int16x8_t
@@ -16,7 +15,8 @@ sum_of(const anvil_add_int8_vectors_parameters *p, int16x8_t first, int16x8_t se
   odd = vmlaq_n_s32(odd, vmovltq_s16(second), p->multiplier2);
   int16x8_t sums = vqshrnbq_n_s32(vuninitializedq_s16(), even, FIRST_BITS);
   sums = vqshrntq_n_s32(sums, odd, FIRST_BITS);
-  return vreinterpretq_s16_s8(vqshrnbq_n_s16(vuninitializedq_s8(), sums, LAST_BITS));
+  sums = vshlq_r_s16(sums, p->last_shift);
+  return vreinterpretq_s16_s8(vqmovnbq_s16(vuninitializedq_s8(), sums));
 }
 
 void anvil_add_int8_vectors__mve(const anvil_add_int8_vectors_parameters *parameters,

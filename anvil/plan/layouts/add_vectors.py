@@ -1,6 +1,6 @@
 """ADD of two int8 tensors of one shape as one linear form, proved for all operands.
 
-    saturate_int8((first * multiplier1 + second * multiplier2 + start) >> STEP_BITS)
+    saturate_int8((first * multiplier1 + second * multiplier2 + start) >> step_bits)
 
 The reference rounds three times. There are no more than 2**16 pairs of operands, and numbers are
 taken only where the outputs of all of them are the reference's and nothing wraps around.
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-_STEP_BITS = 20  # the C kernel has the same
+_STEP_BITS = (20, 21, 19, 22)  # what is tried; fewer bits have room for larger scales
+_FIRST_BITS = 16  # of the shift, in the C kernel
 _LEFT_SHIFT = 20  # of operands in the reference
 _VALUES = np.arange(-128, 128, dtype=np.int64)
 _MOST = 2**31 - 1
@@ -44,14 +45,16 @@ def pack(call: KernelCall, options: Mapping[str, int | str]) -> KernelCall:
     loops = np.frombuffer(table.data, numpy_dtype(table.dtype)).reshape(fields["n_loops"], -1)
     if len(loops) != 1 or tuple(loops[0, 1:]) != (1, 1):
         raise NotPackable("its inputs have different shapes")
-    multiplier1, multiplier2, start = _numbers(fields)
+    wanted = reference_outputs(fields)
+    tried = (_numbers(fields, wanted, step_bits) for step_bits in _STEP_BITS)
+    found = next((numbers for numbers in tried if numbers is not None), None)
+    if found is None:
+        raise NotPackable("no linear form is exact for all its operands")
     return replace(
         call,
         parameters=(
             ("n_elements", int(loops[0, 0])),
-            ("multiplier1", multiplier1),
-            ("multiplier2", multiplier2),
-            ("start", start),
+            *zip(("multiplier1", "multiplier2", "start", "last_shift"), found, strict=True),
         ),
         constants=(),
     )
@@ -66,24 +69,26 @@ def unpack(
     return {"loops": np.array([[n_elements, 1, 1]], dtype=np.int32)}
 
 
-def _numbers(fields: Mapping[str, Any]) -> tuple[int, int, int]:
-    wanted = reference_outputs(fields)
+def _numbers(
+    fields: Mapping[str, Any], wanted: npt.NDArray[np.int64], step_bits: int
+) -> tuple[int, int, int, int] | None:
+    """The fields of the kernel behind the first, None where none are exact with this step."""
     ideal = [
         np.ldexp(
             float(fields[f"{name}_multiplier"]) * float(fields["output_multiplier"]),
-            fields[f"{name}_shift"] + fields["output_shift"] - 62 + _LEFT_SHIFT + _STEP_BITS,
+            fields[f"{name}_shift"] + fields["output_shift"] - 62 + _LEFT_SHIFT + step_bits,
         )
         for name in ("input1", "input2")
     ]
     # Both products have to fit, and the start beside them.
     if max(ideal) > _MOST >> 7:
-        raise NotPackable("its inputs' scales are too large for its output's")
+        return None
     for first, second in _CHANGES:
         multiplier1 = max(0, round(ideal[0]) + first)
         multiplier2 = max(0, round(ideal[1]) + second)
         sums = (_VALUES * multiplier1)[:, None] + _VALUES * multiplier2
-        least = np.where(wanted > -128, (wanted << _STEP_BITS) - sums, -_FAR).max()
-        greatest = np.where(wanted < 127, ((wanted + 1) << _STEP_BITS) - 1 - sums, _FAR).min()
+        least = np.where(wanted > -128, (wanted << step_bits) - sums, -_FAR).max()
+        greatest = np.where(wanted < 127, ((wanted + 1) << step_bits) - 1 - sums, _FAR).min()
         if least > greatest:
             continue
         # Where all outputs are the same bound, the other bound of the start is far away.
@@ -91,5 +96,5 @@ def _numbers(fields: Mapping[str, Any]) -> tuple[int, int, int]:
         reached = [int(_VALUES[i] * multiplier1) + start for i in (0, -1)]
         reached += [start + int(sums.min()), start + int(sums.max()), start]
         if min(reached) >= -_MOST and max(reached) <= _MOST:
-            return multiplier1, multiplier2, start
-    raise NotPackable("no linear form is exact for all its operands")
+            return multiplier1, multiplier2, start, _FIRST_BITS - step_bits
+    return None
