@@ -26,27 +26,43 @@ static inline int32x4_t anvil_requantize_neon(int32x4_t sums, int32x4_t multipli
   return vrshlq_s32(vsraq_n_s32(high, high, 31), shifts);
 }
 
-/* 8 channels of one pixel; multipliers, shifts: of these channels. */
-static inline int16x8_t anvil_scale8(int32x4_t first, int32x4_t second, const int32_t *multipliers,
-                                     const int32_t *shifts, anvil_output_range range) {
-  const int32x4_t low = anvil_requantize_neon(first, vld1q_s32(multipliers), vld1q_s32(shifts));
+/* What rescales 16 channels, or 8 in the first half of each array. */
+typedef struct {
+  int32x4_t multipliers[4];
+  int32x4_t shifts[4];
+} anvil_channel_scales;
+
+/* For 4 * n_vectors channels. */
+static inline __attribute__((always_inline)) anvil_channel_scales
+anvil_channel_scales_of(int n_vectors, const int32_t *multipliers, const int32_t *shifts) {
+  anvil_channel_scales scales;
+  for (int v = 0; v < n_vectors; ++v) {
+    scales.multipliers[v] = vld1q_s32(multipliers + 4 * v);
+    scales.shifts[v] = vld1q_s32(shifts + 4 * v);
+  }
+  return scales;
+}
+
+/* 8 channels of one pixel, those of vectors `v` and `v` + 1. */
+static inline __attribute__((always_inline)) int16x8_t anvil_scale8(
+    const int32x4_t *sums, int v, const anvil_channel_scales *scales, anvil_output_range range) {
+  const int32x4_t low = anvil_requantize_neon(sums[v], scales->multipliers[v], scales->shifts[v]);
   const int32x4_t high =
-      anvil_requantize_neon(second, vld1q_s32(multipliers + 4), vld1q_s32(shifts + 4));
+      anvil_requantize_neon(sums[v + 1], scales->multipliers[v + 1], scales->shifts[v + 1]);
   /* Saturation moves nothing past a bound of int8, whatever the zero point. */
   return vqaddq_s16(vqmovn_high_s32(vqmovn_s32(low), high), range.zero_point);
 }
 
-static inline int8x8_t anvil_narrow8(int32x4_t first, int32x4_t second, const int32_t *multipliers,
-                                     const int32_t *shifts, anvil_output_range range) {
-  const int8x8_t narrow = vqmovn_s16(anvil_scale8(first, second, multipliers, shifts, range));
+static inline __attribute__((always_inline)) int8x8_t
+anvil_narrow8(const int32x4_t *sums, const anvil_channel_scales *scales, anvil_output_range range) {
+  const int8x8_t narrow = vqmovn_s16(anvil_scale8(sums, 0, scales, range));
   return vmin_s8(vmax_s8(narrow, vget_low_s8(range.least)), vget_low_s8(range.greatest));
 }
 
-static inline int8x16_t anvil_narrow16(const int32x4_t *sums, const int32_t *multipliers,
-                                       const int32_t *shifts, anvil_output_range range) {
-  const int16x8_t low = anvil_scale8(sums[0], sums[1], multipliers, shifts, range);
-  const int16x8_t high = anvil_scale8(sums[2], sums[3], multipliers + 8, shifts + 8, range);
-  const int8x16_t narrow = vqmovn_high_s16(vqmovn_s16(low), high);
+static inline __attribute__((always_inline)) int8x16_t anvil_narrow16(
+    const int32x4_t *sums, const anvil_channel_scales *scales, anvil_output_range range) {
+  const int8x8_t low = vqmovn_s16(anvil_scale8(sums, 0, scales, range));
+  const int8x16_t narrow = vqmovn_high_s16(low, anvil_scale8(sums, 2, scales, range));
   return vminq_s8(vmaxq_s8(narrow, range.least), range.greatest);
 }
 

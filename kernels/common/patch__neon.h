@@ -72,23 +72,37 @@ static __attribute__((noinline)) void anvil_copy_taps(const anvil_image *image, 
   }
 }
 
-/* The window whose first tap is at row y and column x, row by row; taps that lie outside of the
- * image hold the zero point. */
-static __attribute__((noinline)) void anvil_copy_window(const anvil_image *image,
-                                                        const int8_t *input, int32_t y, int32_t x,
-                                                        int8_t *to) {
+/* A window that may lie across the image's border, and one with gaps. */
+static __attribute__((noinline)) void anvil_copy_window_slowly(const anvil_image *image,
+                                                               const int8_t *input, int32_t y,
+                                                               int32_t x, int8_t *to) {
   const int32_t row = image->filter_w * image->channels;
-  const int is_run = image->dilation_w == 1 && x >= 0 && x + image->filter_w <= image->input_w;
   for (int32_t tap = 0; tap < image->filter_h; ++tap) {
-    const int8_t *from = input + y * image->input_w * image->channels;
     if (y < 0 || y >= image->input_h) {
       anvil_fill(to, image->zero_point, row);
-    } else if (is_run) {
-      anvil_copy(to, from + x * image->channels, row);
     } else {
-      anvil_copy_taps(image, from, x, to);
+      anvil_copy_taps(image, input + y * image->input_w * image->channels, x, to);
     }
     y += image->dilation_h;
+    to += row;
+  }
+}
+
+/* The window whose first tap is at row y and column x, row by row; taps that lie outside of the
+ * image hold the zero point. */
+static inline void anvil_copy_window(const anvil_image *image, const int8_t *input, int32_t y,
+                                     int32_t x, int8_t *to) {
+  if (image->dilation_w != 1 || x < 0 || x + image->filter_w > image->input_w || y < 0 ||
+      y + (image->filter_h - 1) * image->dilation_h >= image->input_h) {
+    anvil_copy_window_slowly(image, input, y, x, to);
+    return;
+  }
+  const int32_t image_row = image->input_w * image->channels;
+  const int32_t row = image->filter_w * image->channels;
+  const int8_t *from = input + y * image_row + x * image->channels;
+  for (int32_t tap = image->filter_h; tap > 0; --tap) {
+    anvil_copy(to, from, row);
+    from += image->dilation_h * image_row;
     to += row;
   }
 }

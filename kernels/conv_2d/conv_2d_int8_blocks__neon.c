@@ -76,17 +76,26 @@ INLINE void compute(int n, int n_vectors, const layer *l, const int8_t *windows,
       add_four_taps(sums[i], loaded, n_vectors, taps.val[0], taps.val[1]);
     }
   }
+  /* Before anything is stored, since to the compiler bytes may be anything's. */
+  const anvil_channel_scales scales =
+      anvil_channel_scales_of(2 * n_vectors, channels + 8 * n_vectors, channels + 16 * n_vectors);
+  const anvil_output_range range = l->range;
+  const int32_t output_channels = l->output_channels;
 #pragma GCC unroll 4
   for (int i = 0; i < n; ++i) {
     if (n_vectors == 2) {
-      vst1q_s8(output, anvil_narrow16(sums[i], channels + 16, channels + 32, l->range));
+      vst1q_s8(output, anvil_narrow16(sums[i], &scales, range));
     } else {
-      int8_t narrowed[8];
-      vst1_s8(narrowed,
-              anvil_narrow8(sums[i][0], sums[i][1], channels + 8, channels + 16, l->range));
-      anvil_copy(output, narrowed, l->output_channels < 8 ? l->output_channels : 8);
+      const int8x8_t narrowed = anvil_narrow8(sums[i], &scales, range);
+      if (output_channels >= 8) {
+        vst1_s8(output, narrowed);
+      } else {
+        int8_t values[8];
+        vst1_s8(values, narrowed);
+        anvil_copy(output, values, output_channels);
+      }
     }
-    output += l->output_channels;
+    output += output_channels;
   }
 }
 
@@ -138,6 +147,14 @@ static void compute_channels(const layer *l, const int8_t *windows, computation 
   }
 }
 
+/* The last pixels, fewer than PIXELS. */
+static void compute_rest(const layer *l, const int8_t *windows, int32_t n, int8_t *output) {
+  for (int32_t i = 0; i < n; ++i) {
+    compute_channels(l, windows + i * l->window_bytes, compute_1x16, compute_1x8, output);
+    output += l->output_channels;
+  }
+}
+
 void anvil_conv_2d_int8_blocks__neon(const anvil_conv_2d_int8_parameters *parameters,
                                      const int8_t *input, const int8_t *weights,
                                      const int32_t *channels, int8_t *output, void *scratch) {
@@ -151,6 +168,22 @@ void anvil_conv_2d_int8_blocks__neon(const anvil_conv_2d_int8_parameters *parame
   int8_t *const windows = scratch;
   int32_t n = 0;
 
+  if (p.filter_h * p.filter_w == 1 && p.stride_h * p.stride_w == 1 && p.pad_top + p.pad_left == 0 &&
+      p.input_h == p.output_h && p.input_w == p.output_w && p.input_channels % 4 == 0) {
+    /* Each window is a pixel, and those of neighbours lie side by side already. They are copied
+     * all the same: the output may lie over the input. */
+    const int32_t n_pixels = p.batches * p.output_h * p.output_w;
+    for (int32_t pixel = 0; pixel + PIXELS <= n_pixels; pixel += PIXELS) {
+      anvil_copy(windows, input, PIXELS * p.input_channels);
+      compute_channels(&l, windows, compute_4x16, compute_4x8, output);
+      input += PIXELS * p.input_channels;
+      output += PIXELS * p.output_channels;
+    }
+    n = n_pixels % PIXELS;
+    anvil_copy(windows, input, n * p.input_channels);
+    compute_rest(&l, windows, n, output);
+    return;
+  }
   for (int32_t batch = 0; batch < p.batches; ++batch) {
     for (int32_t out_y = 0; out_y < p.output_h; ++out_y) {
       for (int32_t out_x = 0; out_x < p.output_w; ++out_x) {
@@ -165,8 +198,5 @@ void anvil_conv_2d_int8_blocks__neon(const anvil_conv_2d_int8_parameters *parame
     }
     input += p.input_h * p.input_w * p.input_channels;
   }
-  for (int32_t i = 0; i < n; ++i) {
-    compute_channels(&l, windows + i * l.window_bytes, compute_1x16, compute_1x8, output);
-    output += p.output_channels;
-  }
+  compute_rest(&l, windows, n, output);
 }

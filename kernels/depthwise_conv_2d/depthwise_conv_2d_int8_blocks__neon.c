@@ -56,10 +56,12 @@ INLINE int8x16_t compute(const layer *l, int n_halves, int32_t n_taps, int32_t b
     add_two_taps(sums, n_halves, weights, base + offsets[tap], base + offsets[tap + 1]);
     weights += 2 * width;
   }
+  const anvil_channel_scales scales =
+      anvil_channel_scales_of(2 * n_halves, channels + width, channels + 2 * width);
   if (n_halves == 2) {
-    return anvil_narrow16(sums, channels + 16, channels + 32, l->range);
+    return anvil_narrow16(sums, &scales, l->range);
   }
-  const int8x8_t half = anvil_narrow8(sums[0], sums[1], channels + 8, channels + 16, l->range);
+  const int8x8_t half = anvil_narrow8(sums, &scales, l->range);
   return vcombine_s8(half, half);
 }
 
@@ -154,26 +156,24 @@ void anvil_depthwise_conv_2d_int8_blocks__neon(
   for (int32_t i = 0; i < p.input_channels; ++i) {
     zero[i] = (int8_t)p.input_zero_point;
   }
-  int has_inside = 0;
+  set_offsets(&p, 0, 0, 0, inside); /* taps beyond a small image: no window then lies inside */
   for (int32_t batch = 0; batch < p.batches; ++batch) {
     for (int32_t out_y = 0; out_y < p.output_h; ++out_y) {
       const int32_t y = out_y * p.stride_h - p.pad_top;
+      const int is_row_inside = y >= 0 && y + reach_y < p.input_h;
+      int32_t x = -p.pad_left;
+      /* A number, since the window may begin before the image. */
+      intptr_t base = (intptr_t)input + (intptr_t)(y * p.input_w + x) * p.input_channels;
       for (int32_t out_x = 0; out_x < p.output_w; ++out_x) {
-        const int32_t x = out_x * p.stride_w - p.pad_left;
-        /* Numbers, since the window may begin before the image. */
-        const intptr_t base = (intptr_t)input + (intptr_t)(y * p.input_w + x) * p.input_channels;
-        const ptrdiff_t *offsets = at_border;
-        if (y >= 0 && y + reach_y < p.input_h && x >= 0 && x + reach_x < p.input_w) {
-          if (!has_inside) {
-            set_offsets(&p, y, x, 0, inside);
-            has_inside = 1;
-          }
-          offsets = inside;
-        } else {
+        const ptrdiff_t *offsets = inside;
+        if (!is_row_inside || x < 0 || x + reach_x >= p.input_w) {
           set_offsets(&p, y, x, (intptr_t)zero - base, at_border);
+          offsets = at_border;
         }
         compute_all(&l, (const int8_t *)base, offsets, output);
         output += p.input_channels;
+        x += p.stride_w;
+        base += (intptr_t)p.stride_w * p.input_channels;
       }
     }
     input += p.input_h * p.input_w * p.input_channels;
