@@ -10,8 +10,4 @@ void anvil_conv_2d_int8_blocks__neon(const anvil_conv_2d_int8_parameters *parame
                                      const int8_t *input, const int8_t *weights,
                                      const int32_t *channels, int8_t *output, void *scratch);
 
-void anvil_conv_2d_int8_blocks__dotprod(const anvil_conv_2d_int8_parameters *parameters,
-                                        const int8_t *input, const int8_t *weights,
-                                        const int32_t *channels, int8_t *output, void *scratch);
-
 #endif

@@ -49,8 +49,14 @@ INLINE void compute(int n, int n_vectors, const layer *l, const int8_t *windows,
       sums[i][v] = vld1q_s32(channels + 4 * v);
     }
   }
-  int32_t tap = 0;
-  for (; tap + 8 <= window_bytes; tap += 8) {
+  const int16_t *next[PIXELS];
+#pragma GCC unroll 4
+  for (int i = 0; i < n; ++i) {
+    next[i] = (const int16_t *)(windows + i * window_bytes);
+    /* Hides that the distances are known, which the compiler would add again at each step. */
+    __asm__("" : "+r"(next[i]));
+  }
+  for (int32_t steps = window_bytes / 8; steps > 0; --steps) {
     int8x16_t loaded[8];
     for (int v = 0; v < 4 * n_vectors; ++v) {
       loaded[v] = vld1q_s8(weights + 16 * v);
@@ -58,21 +64,20 @@ INLINE void compute(int n, int n_vectors, const layer *l, const int8_t *windows,
     weights += 64 * n_vectors;
 #pragma GCC unroll 4
     for (int i = 0; i < n; ++i) {
-      const int8_t *const window = windows + i * window_bytes + tap;
-      const int16x8x4_t taps = vld4q_dup_s16((const int16_t *)window);
+      const int16x8x4_t taps = vld4q_dup_s16(next[i]);
+      next[i] += 4;
       add_four_taps(sums[i], loaded, n_vectors, taps.val[0], taps.val[1]);
       add_four_taps(sums[i], loaded + 2 * n_vectors, n_vectors, taps.val[2], taps.val[3]);
     }
   }
-  if (tap < window_bytes) {
+  if (window_bytes % 8 != 0) {
     int8x16_t loaded[4];
     for (int v = 0; v < 2 * n_vectors; ++v) {
       loaded[v] = vld1q_s8(weights + 16 * v);
     }
 #pragma GCC unroll 4
     for (int i = 0; i < n; ++i) {
-      const int8_t *const window = windows + i * window_bytes + tap;
-      const int16x8x2_t taps = vld2q_dup_s16((const int16_t *)window);
+      const int16x8x2_t taps = vld2q_dup_s16(next[i]);
       add_four_taps(sums[i], loaded, n_vectors, taps.val[0], taps.val[1]);
     }
   }
