@@ -4,12 +4,14 @@
 
 #include "add/add.h"
 
-/* saturate((input1 * multiplier1 + input2 * multiplier2 + start) >> 20) */
+/* output = saturate8((input1 * multiplier1 + input2 * multiplier2 + start) / 2^16 * 2^last_shift),
+ * both quotients rounded down */
 typedef struct {
   int32_t n_elements;
   int32_t multiplier1;
   int32_t multiplier2;
   int32_t start;
+  int32_t last_shift; /* below 0: to the right */
 } anvil_add_int8_linear_parameters;
 
 void anvil_add_int8_linear__neon(const anvil_add_int8_linear_parameters *parameters,

@@ -9,9 +9,9 @@ static inline int8x8_t add8(int16x8_t first, int16x8_t second,
   low = vmlaq_n_s32(low, vmovl_s16(vget_low_s16(second)), p->multiplier2);
   int32x4_t high = vmlaq_n_s32(start, vmovl_high_s16(first), p->multiplier1);
   high = vmlaq_n_s32(high, vmovl_high_s16(second), p->multiplier2);
-  /* The upper halves are a shift by 16; the remaining 4 bits saturate. */
+  /* The upper halves are a shift by 16, before the one that the layout chose. */
   const int16x8_t halves = vuzp2q_s16(vreinterpretq_s16_s32(low), vreinterpretq_s16_s32(high));
-  return vqshrn_n_s16(halves, 4);
+  return vqmovn_s16(vshlq_s16(halves, vdupq_n_s16((int16_t)p->last_shift)));
 }
 
 static inline int8x16_t add16(const int8_t *input1, const int8_t *input2,
