@@ -1,0 +1,80 @@
+"""ADD on WebAssembly's vectors: every pair of operands, sizes around 16, and what it refuses."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from anvil.core.attributes import Activation
+from tests.kernels.test_add import add_case
+from tests.kernels.test_add_dsp import PAIRS, call_of, every_pair
+from tests.support.kernel_harness import (
+    PLATFORMS,
+    Case,
+    check_kernels,
+    fits,
+    kernel_outputs,
+    reference_outputs,
+    variants_of,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_WASM = next(platform for platform in PLATFORMS if platform.name == "wasm32")
+_VARIANT = next(v for v in variants_of("add", "int8") if v.isa == "simd128")
+_SIZES = [add_case(f"{n} elements", ((n,), (n,))) for n in (2, 3, 15, 16, 17, 31, 32, 33, 47, 64)]
+
+
+def test_every_size(tmp_path: Path) -> None:
+    assert all(fits(_VARIANT, call_of(case)) for case in _SIZES)
+    check_kernels(_WASM, _SIZES, tmp_path)
+
+
+def _random_pairs() -> list[Case]:
+    found: list[Case] = []
+
+    @settings(
+        max_examples=12, derandomize=True, deadline=None, database=None, phases=[Phase.generate]
+    )
+    @given(
+        st.tuples(*[st.floats(0.01, 0.3)] * 3),
+        st.tuples(*[st.integers(-128, 127)] * 3),
+        st.sampled_from([Activation.NONE, Activation.RELU]),
+    )
+    def collect(
+        scales: tuple[float, float, float], zero_points: tuple[int, int, int], fused: Activation
+    ) -> None:
+        first, second, third = (float(np.float32(scale)) for scale in scales)
+        case = every_pair((first, second, third), zero_points, fused)
+        if fits(_VARIANT, call_of(case)):
+            found.append(case)
+
+    collect()
+    return list({case.name: case for case in found}.values())
+
+
+def test_every_pair_of_operands(tmp_path: Path) -> None:
+    random = _random_pairs()
+    assert len(random) > 3
+    cases = PAIRS + random
+    for case, outputs in zip(cases, kernel_outputs(_WASM, cases, tmp_path), strict=True):
+        np.testing.assert_array_equal(outputs[_VARIANT.symbol], reference_outputs(case))
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        add_case("a scalar operand", ((2, 3), ())),
+        add_case("one per channel", ((2, 3), (3,))),
+        add_case("too large scales", ((8,), (8,)), scales=(5.0, 0.1, 0.1)),
+        add_case("a bound that saturation has not", ((8,), (8,)), act=Activation.RELU),
+    ],
+    ids=lambda case: case.name,
+)
+def test_what_misses_the_conditions_is_left_to_others(case: Case) -> None:
+    assert not fits(_VARIANT, call_of(case))
