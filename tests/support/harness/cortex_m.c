@@ -43,9 +43,11 @@ void platform_write(const void *data, size_t n_bytes) {
 }
 
 void Reset_Handler(void) {
+#ifdef __ARM_FP
   volatile uint32_t *const coprocessor_access = (volatile uint32_t *)0xE000ED88;
   *coprocessor_access |= 0xFu << 20; /* the FPU is off after reset */
   __asm__ volatile("dsb\n isb" ::: "memory");
+#endif
   static const char terminal[] = ":tt";
   const uintptr_t arguments[] = {(uintptr_t)terminal, OPEN_FOR_WRITING, sizeof terminal - 1};
   standard_output = semihosting(SEMIHOSTING_OPEN, arguments);
