@@ -55,8 +55,8 @@ if TYPE_CHECKING:
     from anvil.core.target import Target
     from anvil.plan.features import Names
 
-TARGETS = ("nrf52840", "corstone300", "rpi4", "linux-x86_64", "browser")
-COUNTED = {"nrf52840", "corstone300", "rpi4"}
+TARGETS = ("nrf52840", "corstone300", "rpi4", "rpi5", "linux-x86_64", "browser")
+COUNTED = {"nrf52840", "corstone300", "rpi4", "rpi5"}
 _SHA256 = "c0" * 32
 _SEED = 3
 _MOST_SEEDS = 8  # of cases, where those before call a kernel too seldom

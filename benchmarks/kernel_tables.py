@@ -29,7 +29,7 @@ from tests.support.programs import ROOT, SHARED_MODELS
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-_COUNTED = ("nrf52840", "corstone300", "rpi4")
+_COUNTED = ("nrf52840", "corstone300", "rpi4", "rpi5")
 _BROWSER = "browser"
 _QUANTITIES = {
     "instructions": "instructions",

@@ -127,7 +127,7 @@ def test_a_duplicate_key_and_a_tab(tmp_path: Path) -> None:
 
 
 def test_human_messages_begin_with_file_line_and_column(tmp_path: Path) -> None:
-    project = write_project(tmp_path, _EXAMPLE_MODEL, targets="{rpi5: {}}")
+    project = write_project(tmp_path, _EXAMPLE_MODEL, targets="{rpi_4: {}}")
     ended = anvil("build", "--project", project)
     assert ended.returncode == 2
     assert ended.stdout == ""

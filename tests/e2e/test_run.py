@@ -260,7 +260,7 @@ def test_a_target_that_is_not_built_or_does_not_exist(digits: Digits, images: Ar
         "--input", given,
     )  # fmt: skip
     check_refused(elsewhere, 1, "not built", f"anvil build --target {_DESK}")
-    check_refused(digits.run("--input", given, target="rpi5"), 2, "rpi5", "rpi4")
+    check_refused(digits.run("--input", given, target="rpi_4"), 2, "rpi_4", "rpi4")
 
 
 def test_an_artifact_that_was_changed(digits: Digits, images: Array) -> None:

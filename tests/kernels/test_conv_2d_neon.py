@@ -31,7 +31,7 @@ _ARM = [platform for platform in PLATFORMS if platform.core.startswith("cortex-a
 _NEON = "anvil_conv_2d_int8_blocks__neon"
 
 
-def _around_the_blocks() -> list[Case]:
+def around_the_blocks() -> list[Case]:
     cases = [
         dense_case(pointwise(1 + n % 9), (n, 16), zero_points=ZERO_POINTS[n % 5])
         for n in range(1, 21)
@@ -51,7 +51,7 @@ def _around_the_blocks() -> list[Case]:
     ]
 
 
-def _with_weights(weights: list[int], value: int, *, n_products: int = 24) -> Case:
+def with_weights(weights: list[int], value: int, *, n_products: int = 24) -> Case:
     """Weights in turn over all products, and one value at all inputs."""
     case = dense_case(pointwise(6), (n_products, 17), label=f"_{weights}_{value}")
 
@@ -66,10 +66,10 @@ def _with_weights(weights: list[int], value: int, *, n_products: int = 24) -> Ca
     )
 
 
-def _at_the_bounds() -> list[Case]:
+def at_the_bounds() -> list[Case]:
     """Two products of one lane: their sum is the greatest and the least that 16 bits hold."""
     return [
-        _with_weights(weights, value)
+        with_weights(weights, value)
         for weights in ([-128, -128, -127, -127], [127], [-127], [-127, 127])
         for value in (-128, 127)
     ]
@@ -102,7 +102,7 @@ def _any_convolution(draw: st.DrawFn) -> Case:
     )
 
 
-def _random_cases() -> list[Case]:
+def random_cases() -> list[Case]:
     """Many at once, since all of them become one program."""
     found: list[Case] = []
 
@@ -125,7 +125,7 @@ def _random_cases() -> list[Case]:
 @pytest.fixture(scope="module")
 def cases() -> list[Case]:
     """The same for every platform."""
-    return _around_the_blocks() + _at_the_bounds() + _random_cases()
+    return around_the_blocks() + at_the_bounds() + random_cases()
 
 
 def test_numpy_equals_tflite(cases: list[Case]) -> None:
@@ -140,7 +140,7 @@ def test_kernels_equal_numpy(platform: Platform, cases: list[Case], tmp_path: Pa
 
 def test_bounds_are_taken_and_what_is_beyond_is_not() -> None:
     (neon,) = (v for v in variants_of("conv_2d", "int8") if v.symbol == _NEON)
-    beyond = _with_weights([-128], -128)
-    for case, expected in [(case, True) for case in _at_the_bounds()] + [(beyond, False)]:
+    beyond = with_weights([-128], -128)
+    for case, expected in [(case, True) for case in at_the_bounds()] + [(beyond, False)]:
         (call,) = DEFINITIONS[case.op.kind].lower(case.op, case.graph)
         assert fits(neon, call) is expected, case.name

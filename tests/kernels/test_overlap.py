@@ -16,7 +16,7 @@ from anvil.plan.kernel_registry import load_variants
 from anvil.plan.layouts.packing import packed
 from anvil.plan.overlap import as_walked, in_place_inputs, smallest_distances
 from anvil.plan.select import evaluate
-from tests.support.kernel_harness import PLATFORMS, Case, core_features, fits, kernel_files
+from tests.support.kernel_harness import ALL_PLATFORMS, Case, core_features, fits, kernel_files
 from tests.support.overlap_program import OverlapCheck, run_checks
 
 if TYPE_CHECKING:
@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 
 def first_platform(variant: Variant) -> Platform | None:
     """Where a variant is tried: the host, if it runs there."""
-    return next((p for p in PLATFORMS if core_features(p.core).issuperset(variant.requires)), None)
+    return next(
+        (p for p in ALL_PLATFORMS if core_features(p.core).issuperset(variant.requires)), None
+    )
 
 
 VARIANTS = [

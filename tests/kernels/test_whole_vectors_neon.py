@@ -59,7 +59,7 @@ def _sums() -> list[Case]:
     ]
 
 
-def _extreme_units(weights: list[int], value: int) -> Case:
+def extreme_units(weights: list[int], value: int) -> Case:
     """All products alike; the weights in turn over halves of a step."""
     row = np.repeat(np.resize(weights, 5), 8)
     return fully_connected_case(
@@ -73,15 +73,15 @@ def _extreme_units(weights: list[int], value: int) -> Case:
     )
 
 
-def _bounds() -> list[Case]:
+def bounds() -> list[Case]:
     return [
-        _extreme_units(weights, value)
+        extreme_units(weights, value)
         for weights in ([-128, -127], [127], [-127])
         for value in (-128, 127)
     ]
 
 
-def _products() -> list[Case]:
+def products() -> list[Case]:
     sizes = [(depth, 8) for depth in (1, 2, 15, 16, 17, 31, 32, 33, 48)]
     sizes += [(20, units) for units in (1, 7, 8, 9, 15, 16, 17)]
     return [
@@ -138,7 +138,7 @@ def _any_product(draw: st.DrawFn) -> Case:
     )
 
 
-def _random_products() -> list[Case]:
+def random_products() -> list[Case]:
     found: list[Case] = []
 
     @settings(
@@ -160,7 +160,7 @@ def _random_products() -> list[Case]:
 @pytest.fixture(scope="module")
 def cases() -> list[Case]:
     """The same for every platform."""
-    return _sums() + _products() + _bounds() + _random_products() + _means()
+    return _sums() + products() + bounds() + random_products() + _means()
 
 
 def test_numpy_equals_tflite(cases: list[Case]) -> None:
@@ -175,7 +175,7 @@ def test_kernels_equal_numpy(platform: Platform, cases: list[Case], tmp_path: Pa
 
 def test_bounds_are_taken_and_what_is_beyond_is_not() -> None:
     (neon,) = (v for v in variants_of("fully_connected", "int8") if v.isa == "neon")
-    beyond = _extreme_units([-128], -128)
-    for case, expected in [(case, True) for case in _bounds()] + [(beyond, False)]:
+    beyond = extreme_units([-128], -128)
+    for case, expected in [(case, True) for case in bounds()] + [(beyond, False)]:
         (call,) = DEFINITIONS[case.op.kind].lower(case.op, case.graph)
         assert fits(neon, call) is expected, case.name

@@ -164,6 +164,14 @@ CORTEX_M0 = Platform(
     ),
     link_flags=("-Wl,-e,Reset_Handler", f"-Wl,-T,{_HARNESS / 'cortex_m.ld'}"),
 )
+# AArch64 with dot products: only the tests of the kernels that use these run there.
+CORTEX_A76 = Platform(
+    name="cortex-a76",
+    core="cortex-a76",
+    driver="linux.c",
+    runner=("qemu-aarch64", "-cpu", "cortex-a76"),
+)
+ALL_PLATFORMS = (*PLATFORMS, CORTEX_M0, CORTEX_A76)
 
 each_platform = pytest.mark.parametrize("platform", PLATFORMS, ids=lambda p: p.name)
 

@@ -93,7 +93,7 @@ def test_a_target_that_the_file_does_not_list_has_the_general_requirements() -> 
 
 
 def test_mistakes_about_targets_that_nobody_asked_for_count_too() -> None:
-    text = VALID.replace("rpi4:", "rpi5:")
+    text = VALID.replace("rpi4:", "rpi_4:")
     assert codes(text, targets=["browser"]) == ["config.unknown-target"]
 
 

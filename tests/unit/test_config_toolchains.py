@@ -58,6 +58,7 @@ def test_another_version_of_any_package_is_another_toolchain() -> None:
 
 @pytest.mark.parametrize(("target", "package"), [
     ("nrf52840", "debian:gcc-arm-none-eabi"), ("rpi4", "debian:gcc-12-aarch64-linux-gnu"),
+    ("rpi5", "debian:gcc-12-aarch64-linux-gnu"),
 ])  # fmt: skip
 def test_the_built_in_gcc(target: str, package: str) -> None:
     loaded = load(choose(target, "gcc"))
@@ -69,7 +70,7 @@ def test_the_built_in_gcc(target: str, package: str) -> None:
 @pytest.mark.parametrize("target", ["browser", "linux-x86_64"])
 def test_cores_that_the_built_in_gcc_lacks(target: str) -> None:
     text = as_text(load(choose(target, "gcc")).failures[target])
-    assert "it has: cortex-a72, cortex-m4f" in text
+    assert "it has: cortex-a72, cortex-a76, cortex-m4f" in text
 
 
 def test_what_is_missing_or_at_the_wrong_place_is_named() -> None:

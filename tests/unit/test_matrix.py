@@ -174,7 +174,7 @@ def test_a_broken_project_is_no_list_and_every_mistake(
     root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_project(root / "good", "m.tflite")
-    write_project(root / "bad", "m.tflite", targets="{rpi5: {}}")
+    write_project(root / "bad", "m.tflite", targets="{rpi_4: {}}")
     with (root / "bad" / "anvil.yaml").open("a") as file:
         file.write("modle: x\n")
     (root / "profile" / "targets" / "boards").mkdir(parents=True)
@@ -183,7 +183,7 @@ def test_a_broken_project_is_no_list_and_every_mistake(
     words = [f"--project={name}" for name in ("good", "bad", "profile", "missing")]
     code, out, err = run(capsys, "--format", "github", *words)
     assert (code, out) == (2, "")
-    for found in ("modle", "rpi5", "nowhere", "there is no anvil.yaml"):
+    for found in ("modle", "rpi_4", "nowhere", "there is no anvil.yaml"):
         assert found in err
 
 

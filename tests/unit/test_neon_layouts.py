@@ -141,7 +141,9 @@ def test_a_fully_connected_layer_is_unpacked(units: int, depth: int, per_unit: i
     }
     fields = {"units": units, "depth": depth, "multiplier_stride": per_unit}
     call = _call("fully_connected", fields, arrays)
-    assert _found(neon_rows.unpack(neon_rows.pack(call, {}), {})) == _given(call)
+    for product_bits in (16, 32):
+        options = {"product_bits": product_bits}
+        assert _found(neon_rows.unpack(neon_rows.pack(call, options), options)) == _given(call)
 
 
 @pytest.mark.parametrize("table", [[[6, 1, 0]], [[2, 3, 0], [3, 1, 1]]])

@@ -3,6 +3,9 @@
 weights   (blocks of 8 units, steps of 16 inputs, units, inputs)
 bias      one for each unit of the blocks
 scales    likewise: the bits of the float64 that a sum is multiplied with
+
+Options:
+    product_bits    16 where a kernel adds two products in a lane of so many bits, and 32 for SDOT
 """
 
 from __future__ import annotations
@@ -27,15 +30,17 @@ if TYPE_CHECKING:
     Array = npt.NDArray[Any]
 
 _UNITS, _STEP = 8, 16
+_SHORT_BITS = 16
 
 
-def pack(call: KernelCall, _options: Options) -> KernelCall:
-    """Raises NotPackable where two products may leave 16 bits."""
+def pack(call: KernelCall, options: Options) -> KernelCall:
+    """Raises NotPackable where two products may leave 16 bits, if they are added in these."""
     arrays = arrays_of(call)
     weights = arrays["weights"]
     in_blocks = blocks(weights, _UNITS, _STEP)
-    # A lane adds the products of inputs that are half a step apart.
-    refuse_wide_pairs(in_blocks.reshape(-1, 2, _STEP // 2).transpose(0, 2, 1))
+    if int(options["product_bits"]) == _SHORT_BITS:
+        # A lane adds the products of inputs that are half a step apart.
+        refuse_wide_pairs(in_blocks.reshape(-1, 2, _STEP // 2).transpose(0, 2, 1))
     n_filled = len(in_blocks) * _UNITS
     bias = np.zeros(n_filled, np.int32)
     bias[: len(weights)] = arrays["bias"]
