@@ -56,7 +56,7 @@ class Variant:
     headers: tuple[str, ...]  # paths under kernels/
     requires: tuple[str, ...]  # ISA features
     when: str  # predicate over the call's parameters; empty for always
-    scratch_bytes: str  # expression over the same names
+    scratch_bytes: str  # expression over the same names; "0": there is no such argument
     digest: str = ""  # SHA-256 of its C code, comments left out, as cost tables record it
     traversal: str = ""  # a name of plan/overlap.py; empty: outputs lie apart from inputs
     alignment_bytes: int = 1  # of inputs and outputs, beyond their element's own
@@ -70,6 +70,11 @@ class Variant:
     def struct(self) -> str:
         """The C type of its parameters."""
         return self.parameters_type or f"anvil_{self.op}_{self.dtype}_parameters"
+
+    @property
+    def takes_scratch(self) -> bool:
+        """Whether its function has a scratch argument, however little a call may need of it."""
+        return self.scratch_bytes.strip() != "0"
 
     @property
     def isa(self) -> str:
@@ -101,7 +106,7 @@ class PlannedCall:
     lowered: KernelCall  # as the operator asked for it
     call: KernelCall  # as the variant takes it: parameters and constants in its layout
     variant: Variant
-    scratch_offset: int | None  # bytes into the arena; None without scratch
+    scratch_offset: int | None  # bytes into the arena; None: the kernel takes no scratch
     scratch_bytes: int
     is_specialised: bool = False  # compiled once more for this call, with its parameters known
 

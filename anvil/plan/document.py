@@ -99,7 +99,7 @@ def _memory(plan: Plan) -> list[dict[str, Any]]:
             "last_use": number,
         }
         for number, planned in enumerate(plan.calls)
-        if planned.scratch_offset is not None
+        if planned.scratch_bytes
     ]
     return rows
 

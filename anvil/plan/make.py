@@ -72,7 +72,7 @@ def make_plan(
                 lowered=call,
                 call=choice.option.call,
                 variant=choice.option.variant,
-                scratch_offset=offset,
+                scratch_offset=_scratch_offset(choice.option, offset),
                 scratch_bytes=choice.option.scratch_bytes,
                 is_specialised=choice.option.is_specialised,
             )
@@ -220,6 +220,11 @@ def _as_before(
         option = same[0] if same else one.options[0]
         choices.append(Choice(option=option, rejected=one.rejected))
     return choices
+
+
+def _scratch_offset(option: Option, offset: int | None) -> int | None:
+    """Where a kernel's scratch lies; the arena's beginning where this call needs none of it."""
+    return 0 if offset is None and option.variant.takes_scratch else offset
 
 
 def _memory(calls: Banded, choices: Sequence[Choice]) -> list[CallMemory]:

@@ -224,7 +224,7 @@ def _base(graph: Graph, calls: Sequence[Sequence[_Item]], weighing: Weighing) ->
     if program is not None:
         first = [items[0].option for items in calls]
         names = names_of_program(
-            weighing.name, graph, [(one.call, one.scratch_bytes > 0) for one in first]
+            weighing.name, graph, [(one.call, one.variant.takes_scratch) for one in first]
         )
         shared = dict.fromkeys(("field_bytes", "padding", "weight_bytes"), 0)
         flash = evaluate_linear(program.code_bytes, names | shared) or 0.0

@@ -471,9 +471,10 @@ def _run_source(name: str, case: Case, calls: Sequence[tuple[KernelCall, Variant
         arguments += [f"{prefix}_{constant.name}" for constant in call.constants]
         arguments += [names[index] for index in call.outputs]
         scratch_bytes = int(evaluate(variant.scratch_bytes, lowered))
-        if scratch_bytes:
+        if variant.takes_scratch:
             lines += [
-                f"static uint8_t {prefix}_scratch[{scratch_bytes}] __attribute__((aligned(16)));"
+                f"static uint8_t {prefix}_scratch[{max(1, scratch_bytes)}] "
+                "__attribute__((aligned(16)));"
             ]
             arguments.append(f"{prefix}_scratch")
         body.append(f"  {variant.symbol}({', '.join(arguments)});")

@@ -184,7 +184,7 @@ def _check_source(name: str, check: OverlapCheck, room: int) -> list[str]:
             arguments.append(f"({c_type})(const void *)other")
     arguments += [f"{name}_{constant.name}" for constant in call.constants]
     arguments.append(f"({check.output.dtype.c_type} *)(void *)out")
-    if check.scratch_bytes:
+    if check.variant.takes_scratch:
         arguments.append("scratch")
     is_real = int(check.source.dtype.value.startswith("float"))
     n_in, n_out = check.source.n_bytes, check.output.n_bytes

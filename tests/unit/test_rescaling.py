@@ -102,3 +102,17 @@ def test_a_left_shift_that_wraps_is_known() -> None:
     assert sums.fits_after(np.array([1], np.int32))
     assert not sums.fits_after(np.array([2], np.int32))
     assert sums.fits_after(np.array([-3], np.int32))
+
+
+@pytest.mark.parametrize("shift", [-25, -9, -3, 0, 4])
+def test_steps_are_the_same_whether_or_not_it_is_known_where_about_they_are(shift: int) -> None:
+    multiplier = _RNG.integers(2**30, 2**31, 6).astype(np.int32)
+    multiplier[0] = 0
+    low = _RNG.integers(-200_000, 10, 6)
+    sums = SumRange(low=low, high=low + _RNG.integers(0, 300_000, 6))
+    shifts = np.full(6, shift, np.int32)
+    twice = rounded_twice(multiplier, shifts, 30, -100, 110)
+    scales = np.ldexp(multiplier.astype(np.float64), shift - 31)
+    for reference in (twice, rounded_once(scales, -128, -128, 127)):
+        found = step_sums(reference, sums)
+        assert (found == step_sums(lambda at, of=reference: of(at), sums)).all()

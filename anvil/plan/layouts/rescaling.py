@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     Staircase = Callable[[Int64Array], Int64Array]
 
 INT8_MIN, INT8_MAX = -128, 127
+_LEAST_SCALE = 2.0**-40  # any less, and no sum reaches the first step
+_NEAR = 2  # between these to either side of where a line has it, nearly every step lies
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +70,25 @@ def sum_range(
     return SumRange(low=low, high=high)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reference:
+    """A staircase of which it is known about where its steps are."""
+
+    outputs: Staircase
+    scales: npt.NDArray[np.float64]  # for each channel
+    zero_point: int
+
+    def __call__(self, sums: Int64Array) -> Int64Array:
+        """(channels, n) sums -> (channels, n) outputs."""
+        return self.outputs(sums)
+
+    def near(self, levels: Int64Array) -> Int64Array:
+        """(channels, levels) sums a few away from the least whose output reaches the level."""
+        distances = levels - (self.zero_point + 0.5)
+        sums = distances / np.maximum(self.scales[:, None], _LEAST_SCALE)
+        return np.rint(sums).astype(np.int64)
+
+
 def rounded_twice(
     multiplier: npt.NDArray[np.int32],
     shift: npt.NDArray[np.int32],
@@ -84,7 +105,8 @@ def rounded_twice(
         scaled = requantize(sums, multiplier[:, None], shift[:, None]).astype(np.int64)
         return np.clip(scaled + zero_point, least, greatest)
 
-    return staircase
+    scales = np.ldexp(multiplier.astype(np.float64), shift - 31)
+    return Reference(outputs=staircase, scales=scales, zero_point=zero_point)
 
 
 def rounded_once(
@@ -98,7 +120,7 @@ def rounded_once(
         rounded = (whole + np.trunc(2.0 * (products - whole))).astype(np.int64)
         return np.clip(rounded + zero_point, least, greatest)
 
-    return staircase
+    return Reference(outputs=staircase, scales=scales, zero_point=zero_point)
 
 
 def scales_of(
@@ -122,12 +144,19 @@ def step_sums(function: Staircase, sums: SumRange) -> Int64Array:
     # The smallest sum whose output reaches each level, by bisection over (below, reaching].
     below = np.broadcast_to(sums.low[:, None] - 1, (n_channels, levels.size)).copy()
     reaching = np.broadcast_to(sums.high[:, None], (n_channels, levels.size)).copy()
-    for _ in range(int((sums.high - sums.low + 1).max()).bit_length()):
-        is_open = reaching - below > 1
-        middle = (below + reaching) >> 1
-        is_there = function(np.clip(middle, sums.low[:, None], sums.high[:, None])) >= levels
-        reaching = np.where(is_open & is_there, middle, reaching)
-        below = np.where(is_open & ~is_there, middle, below)
+
+    def look(at: Int64Array) -> None:
+        is_new = (below < at) & (at < reaching)
+        is_there = function(np.clip(at, sums.low[:, None], sums.high[:, None])) >= levels
+        np.copyto(reaching, at, where=is_new & is_there)
+        np.copyto(below, at, where=is_new & ~is_there)
+
+    if isinstance(function, Reference):
+        near = function.near(levels)
+        for distance in (-_NEAR, _NEAR):
+            look(np.clip(near + distance, sums.low[:, None], sums.high[:, None] - 1))
+    while (reaching - below > 1).any():
+        look((below + reaching) >> 1)
     found = np.concatenate([reaching, reaching - 1, sums.low[:, None], sums.high[:, None]], axis=1)
     clipped: Int64Array = np.clip(found, sums.low[:, None], sums.high[:, None])
     return clipped
