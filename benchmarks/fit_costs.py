@@ -66,6 +66,7 @@ _ARENA_LIMIT = 150 * 1024
 _FEWEST_TERMS = 2  # a constant alone says nothing: then those of the operator hold
 _COPIED_DTYPE = "int8"  # of the kernels of which copies for single calls are measured
 _LEAST_GAIN = 0.95  # of the shared kernel's instructions: what costs more does not pay
+_MOST_COPY_ERROR = 0.1  # of nine in ten: what cannot be foretold better cannot be weighed
 # Names and operators of the networks that show what a program costs besides its kernels.
 _NETWORKS = (
     ("p", 1), ("cost", 3), ("a_longer_name", 5), ("m", 8), ("costs_again", 12), ("x", 16),
@@ -199,13 +200,19 @@ def measure_copies(
         print(f"  {symbol}{SPECIALISED}: {gain:.3f} of the instructions", flush=True)
         if gain > _LEAST_GAIN:
             continue
-        helpers = sum(table["helpers"][name]["stack"] for name in shared.get("helpers", ()))
-        table["kernels"][symbol + SPECIALISED] = {
-            **shared,
+        linears, error = _linears(target, by_symbol[symbol], copies.rows)
+        if error > _MOST_COPY_ERROR:
+            continue
+        helpers = list(shared.get("helpers", ()))
+        deepest = sum(table["helpers"][name]["stack"] for name in helpers)
+        entry = {
+            "source": shared["source"],
             "code": copies.code_bytes,
-            "stack": copies.stack_bytes + helpers,
-            **_linears(target, by_symbol[symbol], copies.rows),
+            "stack": copies.stack_bytes + deepest,
         }
+        if helpers:
+            entry["helpers"] = helpers
+        table["kernels"][symbol + SPECIALISED] = entry | linears
 
 
 def spent(plan: Plan, model: Mapping[str, Any] | None) -> list[tuple[float, float]]:
@@ -234,15 +241,17 @@ def measure_kernels(
         }
         if size.helpers:
             entry["helpers"] = sorted(size.helpers)
-        entry |= _linears(target, variant, samples[variant.symbol])
+        entry |= _linears(target, variant, samples[variant.symbol])[0]
         table["kernels"][variant.symbol] = entry
 
 
-def _linears(target: Target, variant: Variant, rows: Sequence[_Sample]) -> dict[str, Any]:
-    """The fitted functions of one kernel, and a line that says how well they fit."""
+def _linears(
+    target: Target, variant: Variant, rows: Sequence[_Sample]
+) -> tuple[dict[str, Any], float]:
+    """The fitted functions of one kernel and how far off they are, of which a line is printed."""
     if not rows:
         print(f"  {variant.symbol}: no case calls it; sizes only", flush=True)
-        return {}
+        return {}, 0.0
     names = [row[0] for row in rows]
     vectors = target.core.architecture not in _WITHOUT_VECTORS
     features = variant.cost_terms
@@ -261,7 +270,7 @@ def _linears(target: Target, variant: Variant, rows: Sequence[_Sample]) -> dict[
         ]
         worst = max(worst, float(np.percentile(errors, 90)))
     print(f"  {variant.symbol}: {len(rows)} calls, nine of ten within {worst:.1%}", flush=True)
-    return found
+    return found, worst
 
 
 def templates_digest(build_kind: str) -> str:

@@ -472,10 +472,8 @@ def _run_source(name: str, case: Case, calls: Sequence[tuple[KernelCall, Variant
         arguments += [names[index] for index in call.outputs]
         scratch_bytes = int(evaluate(variant.scratch_bytes, lowered))
         if variant.takes_scratch:
-            lines += [
-                f"static uint8_t {prefix}_scratch[{max(1, scratch_bytes)}] "
-                "__attribute__((aligned(16)));"
-            ]
+            size = max(1, scratch_bytes)
+            lines += [f"static uint8_t {prefix}_scratch[{size}] __attribute__((aligned(16)));"]
             arguments.append(f"{prefix}_scratch")
         body.append(f"  {variant.symbol}({', '.join(arguments)});")
     guards = [
