@@ -171,8 +171,15 @@ CORTEX_A76 = Platform(
     driver="linux.c",
     runner=("qemu-aarch64", "-cpu", "cortex-a76"),
 )
-ALL_PLATFORMS = (*PLATFORMS, CORTEX_M0, CORTEX_A76)
-
+# RISC-V, for tests/kernels/test_*_rv32.py. In user mode: the instructions are a board's, without
+# its memory around them. Ibex has no more extensions than the core's profile.
+RV32IMC = Platform(
+    name="rv32imc",
+    core="rv32imc",
+    driver="linux.c",
+    runner=("qemu-riscv32", "-cpu", "lowrisc-ibex"),
+)
+ALL_PLATFORMS = (*PLATFORMS, CORTEX_M0, CORTEX_A76, RV32IMC)
 each_platform = pytest.mark.parametrize("platform", PLATFORMS, ids=lambda p: p.name)
 
 

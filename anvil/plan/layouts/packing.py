@@ -35,6 +35,7 @@ LAYOUTS: tuple[str, ...] = (
     "dot_blocks",
     "dot_rows",
     "equal_shapes",
+    "high_blocks",
     "lane_taps",
     "neon_blocks",
     "neon_rows",

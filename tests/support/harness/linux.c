@@ -30,6 +30,25 @@ static long system_call(long number, long a, long b, long c) {
 }
 
 __asm__(".globl _start\n_start:\n  bl start\n");
+#elif defined(__riscv)
+enum { SYS_WRITE = 64, SYS_EXIT = 93 };
+
+static long system_call(long number, long a, long b, long c) {
+  register long a7 __asm__("a7") = number;
+  register long a0 __asm__("a0") = a;
+  register long a1 __asm__("a1") = b;
+  register long a2 __asm__("a2") = c;
+  __asm__ volatile("ecall" : "+r"(a0) : "r"(a7), "r"(a1), "r"(a2) : "memory");
+  return a0;
+}
+
+/* Code reaches small data through gp; the linker may put none there, and then it stays unused. */
+__asm__(
+    ".globl _start\n_start:\n"
+    "  .option push\n  .option norelax\n"
+    "  lla gp, __global_pointer$\n"
+    "  .option pop\n"
+    "  call start\n");
 #endif
 
 void start(void);
