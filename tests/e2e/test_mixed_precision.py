@@ -76,5 +76,5 @@ def test_without_mixed_the_ways_out_are_named(project: Path) -> None:
     assert diagnostic["code"] == "fit.accuracy"
     assert "max_accuracy_drop allows 0.05" in diagnostic["message"]
     ways = diagnostic["hint"].split("(1) ")[1]
-    assert ways.startswith("add float32 to candidates: float32 with ")
+    assert ways.startswith("add mixed to candidates: mixed with ")
     assert "(2) set max_accuracy_drop to" in ways

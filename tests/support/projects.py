@@ -68,13 +68,18 @@ def plan_of(
     strategy: MemoryStrategy = MemoryStrategy(),  # noqa: B008  frozen
     *,
     toolchain: str | None = None,
+    isas: Sequence[str] = (),
 ) -> Plan:
-    """The plan that the real planner makes."""
+    """The plan that the real planner makes, of kernels for these instruction sets; empty: all."""
     return make_plan(
         graph,
         name=name,
         target=target(target_name, toolchain),
-        variants=load_variants(_data("kernels")),
+        variants=tuple(
+            variant
+            for variant in load_variants(_data("kernels"))
+            if not isas or variant.isa in isas
+        ),
         definitions=DEFINITIONS,
         model_sha256=MODEL_SHA256,
         strategy=strategy,
