@@ -41,6 +41,7 @@ LAYOUTS: tuple[str, ...] = (
     "neon_rows",
     "neon_taps",
     "pair_blocks",
+    "plain_rows",
     "wide_add",
 )
 _REMEMBERED = 4096  # layers; a model's bands and targets share them
