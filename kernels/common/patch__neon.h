@@ -17,31 +17,75 @@ typedef struct {
   int8_t zero_point;
 } anvil_image;
 
-/* Copies n bytes. The last load and store overlap those before, so that no byte beyond the n is
- * touched; loads of 4 and 8 bytes go through memcpy since they are not aligned. */
+/* Copies n bytes, 16 or more. The last load and store overlap those before, so that no byte beyond
+ * the n is touched. */
+static inline void anvil_copy_vectors(int8_t *restrict to, const int8_t *restrict from, int32_t n) {
+  if (n < 32) {
+    const int8x16_t last = vld1q_s8(from + n - 16);
+    vst1q_s8(to, vld1q_s8(from));
+    vst1q_s8(to + n - 16, last);
+    return;
+  }
+  const int8_t *const from_end = from + n - 32;
+  int8_t *const to_end = to + n - 32;
+  for (; from < from_end; from += 32) {
+    vst1q_s8_x2(to, vld1q_s8_x2(from));
+    to += 32;
+    /* Keeps the compiler from unrolling a loop that mostly runs for a few rounds. */
+    __asm__ volatile("");
+  }
+  vst1q_s8_x2(to_end, vld1q_s8_x2(from_end));
+}
+
+/* Copies the rows of a block, n bytes each, which lie side by side in `to`. Loads of 4 and 8 bytes
+ * go through memcpy, since they are not aligned. */
+static __attribute__((noinline)) void anvil_copy_rows(int8_t *restrict to, int32_t to_step,
+                                                      const int8_t *restrict from,
+                                                      int32_t from_step, int32_t n,
+                                                      int32_t n_rows) {
+  if (n >= 16) {
+    for (; n_rows > 0; --n_rows) {
+      anvil_copy_vectors(to, from, n);
+      to += to_step;
+      from += from_step;
+    }
+  } else if (n >= 8) {
+    for (; n_rows > 0; --n_rows) {
+      const int8x8_t last = vld1_s8(from + n - 8);
+      vst1_s8(to, vld1_s8(from));
+      vst1_s8(to + n - 8, last);
+      to += to_step;
+      from += from_step;
+    }
+  } else if (n >= 4) {
+    for (; n_rows > 0; --n_rows) {
+      uint32_t first;
+      uint32_t last;
+      __builtin_memcpy(&first, from, 4);
+      __builtin_memcpy(&last, from + n - 4, 4);
+      __builtin_memcpy(to, &first, 4);
+      __builtin_memcpy(to + n - 4, &last, 4);
+      to += to_step;
+      from += from_step;
+    }
+  } else {
+    for (; n_rows > 0; --n_rows) {
+      for (int32_t i = 0; i < n; ++i) {
+        to[i] = from[i];
+        __asm__ volatile("");
+      }
+      to += to_step;
+      from += from_step;
+    }
+  }
+}
+
+/* Copies n bytes. */
 static inline void anvil_copy(int8_t *restrict to, const int8_t *restrict from, int32_t n) {
   if (n >= 16) {
-    for (int32_t i = 0; i < n - 16; i += 16) {
-      vst1q_s8(to + i, vld1q_s8(from + i));
-      /* Keeps the compiler from unrolling a loop that mostly runs for a few rounds. */
-      __asm__ volatile("");
-    }
-    vst1q_s8(to + n - 16, vld1q_s8(from + n - 16));
-  } else if (n >= 8) {
-    vst1_s8(to, vld1_s8(from));
-    vst1_s8(to + n - 8, vld1_s8(from + n - 8));
-  } else if (n >= 4) {
-    uint32_t first;
-    uint32_t last;
-    __builtin_memcpy(&first, from, 4);
-    __builtin_memcpy(&last, from + n - 4, 4);
-    __builtin_memcpy(to, &first, 4);
-    __builtin_memcpy(to + n - 4, &last, 4);
+    anvil_copy_vectors(to, from, n);
   } else {
-    for (int32_t i = 0; i < n; ++i) {
-      to[i] = from[i];
-      __asm__ volatile("");
-    }
+    anvil_copy_rows(to, 0, from, 0, n, 1);
   }
 }
 
@@ -52,23 +96,13 @@ static inline void anvil_fill(int8_t *to, int8_t value, int32_t n) {
     vst1q_s8(to + i, values);
     __asm__ volatile("");
   }
+  if (n >= 16) {
+    vst1q_s8(to + n - 16, values);
+    return;
+  }
   for (; i < n; ++i) {
     to[i] = value;
     __asm__ volatile("");
-  }
-}
-
-/* One row of a window, at column x of the image's row `from`, tap by tap. */
-static __attribute__((noinline)) void anvil_copy_taps(const anvil_image *image, const int8_t *from,
-                                                      int32_t x, int8_t *to) {
-  for (int32_t tap = 0; tap < image->filter_w; ++tap) {
-    if (x >= 0 && x < image->input_w) {
-      anvil_copy(to, from + x * image->channels, image->channels);
-    } else {
-      anvil_fill(to, image->zero_point, image->channels);
-    }
-    x += image->dilation_w;
-    to += image->channels;
   }
 }
 
@@ -76,15 +110,31 @@ static __attribute__((noinline)) void anvil_copy_taps(const anvil_image *image, 
 static __attribute__((noinline)) void anvil_copy_window_slowly(const anvil_image *image,
                                                                const int8_t *input, int32_t y,
                                                                int32_t x, int8_t *to) {
-  const int32_t row = image->filter_w * image->channels;
-  for (int32_t tap = 0; tap < image->filter_h; ++tap) {
-    if (y < 0 || y >= image->input_h) {
-      anvil_fill(to, image->zero_point, row);
-    } else {
-      anvil_copy_taps(image, input + y * image->input_w * image->channels, x, to);
+  const int32_t channels = image->channels;
+  const int32_t row = image->filter_w * channels;
+  anvil_fill(to, image->zero_point, image->filter_h * row);
+  int32_t first_y = 0;
+  int32_t end_y = image->filter_h;
+  while (first_y < end_y && y + first_y * image->dilation_h < 0) {
+    ++first_y;
+  }
+  while (first_y < end_y && y + (end_y - 1) * image->dilation_h >= image->input_h) {
+    --end_y;
+  }
+  /* What lies side by side in the image: a row of the window, or one of its taps. */
+  const int32_t n_taps = image->dilation_w == 1 ? image->filter_w : 1;
+  const int32_t image_row = image->input_w * channels;
+  const int8_t *const from = input + (y + first_y * image->dilation_h) * image_row;
+  to += first_y * row;
+  for (int32_t tap = 0; tap < image->filter_w; tap += n_taps) {
+    const int32_t first = x < 0 ? -x : 0;
+    const int32_t end = x + n_taps > image->input_w ? image->input_w - x : n_taps;
+    if (first < end) {
+      anvil_copy_rows(to + first * channels, row, from + (x + first) * channels,
+                      image->dilation_h * image_row, (end - first) * channels, end_y - first_y);
     }
-    y += image->dilation_h;
-    to += row;
+    x += image->dilation_w;
+    to += n_taps * channels;
   }
 }
 
@@ -99,12 +149,8 @@ static inline void anvil_copy_window(const anvil_image *image, const int8_t *inp
   }
   const int32_t image_row = image->input_w * image->channels;
   const int32_t row = image->filter_w * image->channels;
-  const int8_t *from = input + y * image_row + x * image->channels;
-  for (int32_t tap = image->filter_h; tap > 0; --tap) {
-    anvil_copy(to, from, row);
-    from += image->dilation_h * image_row;
-    to += row;
-  }
+  anvil_copy_rows(to, row, input + y * image_row + x * image->channels,
+                  image->dilation_h * image_row, row, image->filter_h);
 }
 
 #endif

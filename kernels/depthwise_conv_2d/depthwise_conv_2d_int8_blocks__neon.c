@@ -40,21 +40,32 @@ INLINE void add_two_taps(int32x4_t *sums, int n_halves, const int8_t *weights, c
   }
 }
 
-/* 8 * n_halves channels of one pixel, from `channel` on; the compiler knows n_halves, and n_taps
- * where that is common. offsets: of each tap's pixel from `base`. */
-INLINE int8x16_t compute(const layer *l, int n_halves, int32_t n_taps, int32_t block,
-                         int32_t channel, const int8_t *base, const ptrdiff_t *offsets) {
+/* A block of one pixel: 8 * n_halves channels from `base` on. The compiler knows n_halves, and
+ * n_taps where that is common; 0 stands for what the layer has. offsets: of each tap's pixel from
+ * `base`. */
+INLINE int8x16_t compute(const layer *l, int n_halves, int32_t n_taps, const int8_t *weights,
+                         const int32_t *channels, const int8_t *base, const ptrdiff_t *offsets) {
   const int32_t width = 8 * n_halves;
-  const int8_t *weights = l->weights + block * n_taps * width;
-  const int32_t *const channels = l->channels + block * 3 * width;
   int32x4_t sums[4];
   for (int i = 0; i < 2 * n_halves; ++i) {
     sums[i] = vld1q_s32(channels + 4 * i);
   }
-  base += channel;
-  for (int32_t tap = 0; tap < n_taps; tap += 2) {
-    add_two_taps(sums, n_halves, weights, base + offsets[tap], base + offsets[tap + 1]);
-    weights += 2 * width;
+  /* Keeps it one register, to which loads add each offset themselves. */
+  __asm__("" : "+r"(base));
+  if (n_taps != 0) {
+#pragma GCC unroll 8
+    for (int32_t tap = 0; tap < n_taps; tap += 2) {
+      add_two_taps(sums, n_halves, weights + tap * width, base + offsets[tap],
+                   base + offsets[tap + 1]);
+    }
+  } else {
+    for (int32_t rest = l->n_taps; rest > 0; rest -= 2) {
+      add_two_taps(sums, n_halves, weights, base + offsets[0], base + offsets[1]);
+      weights += 2 * width;
+      offsets += 2;
+      /* Keeps the compiler from counting both from their beginnings. */
+      __asm__("" : "+r"(weights), "+r"(offsets));
+    }
   }
   const anvil_channel_scales scales =
       anvil_channel_scales_of(2 * n_halves, channels + width, channels + 2 * width);
@@ -74,23 +85,32 @@ INLINE void store(int8_t *output, int n_halves, int8x16_t values) {
 }
 
 /* All channels of one pixel. */
-INLINE void compute_pixel(const layer *l, int n_halves, int32_t n_taps, const int8_t *base,
+INLINE void compute_pixel(const layer *given, int n_halves, int32_t n_taps, const int8_t *base,
                           const ptrdiff_t *offsets, int8_t *output) {
+  const layer l = *given; /* to the compiler, what is stored may lie over the one given */
   const int32_t width = 8 * n_halves;
-  const int32_t n_blocks = l->n_channels / width;
-  const int32_t rest = l->n_channels - n_blocks * width;
+  const int32_t weights_of_block = (n_taps != 0 ? n_taps : l.n_taps) * width;
+  const int32_t n_blocks = l.n_channels / width;
+  const int32_t rest = l.n_channels - n_blocks * width;
   /* The last block overlaps the one before, and the output may lie over the input: it is read
    * before anything is stored. */
   int8x16_t last = vdupq_n_s8(0);
   if (rest != 0) {
-    last = compute(l, n_halves, n_taps, n_blocks, l->n_channels - width, base, offsets);
+    last = compute(&l, n_halves, n_taps, l.weights + n_blocks * weights_of_block,
+                   l.channels + n_blocks * 3 * width, base + l.n_channels - width, offsets);
   }
+  const int8_t *weights = l.weights;
+  const int32_t *channels = l.channels;
+  int8_t *to = output;
   for (int32_t block = 0; block < n_blocks; ++block) {
-    const int32_t channel = block * width;
-    store(output + channel, n_halves, compute(l, n_halves, n_taps, block, channel, base, offsets));
+    store(to, n_halves, compute(&l, n_halves, n_taps, weights, channels, base, offsets));
+    base += width;
+    to += width;
+    weights += weights_of_block;
+    channels += 3 * width;
   }
   if (rest != 0) {
-    store(output + l->n_channels - width, n_halves, last);
+    store(output + l.n_channels - width, n_halves, last);
   }
 }
 
@@ -104,7 +124,7 @@ static __attribute__((noinline)) void wide_3x3(const layer *l, const int8_t *bas
 
 static __attribute__((noinline)) void wide(const layer *l, const int8_t *base,
                                            const ptrdiff_t *offsets, int8_t *output) {
-  compute_pixel(l, 2, l->n_taps, base, offsets, output);
+  compute_pixel(l, 2, 0, base, offsets, output);
 }
 
 static __attribute__((noinline)) void narrow_3x3(const layer *l, const int8_t *base,
@@ -114,7 +134,7 @@ static __attribute__((noinline)) void narrow_3x3(const layer *l, const int8_t *b
 
 static __attribute__((noinline)) void narrow(const layer *l, const int8_t *base,
                                              const ptrdiff_t *offsets, int8_t *output) {
-  compute_pixel(l, 1, l->n_taps, base, offsets, output);
+  compute_pixel(l, 1, 0, base, offsets, output);
 }
 
 /* Where each tap of the window at row y and column x lies from there; `outside` where it is not
