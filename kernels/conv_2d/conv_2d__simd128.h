@@ -10,4 +10,10 @@ void anvil_conv_2d_int8_blocks__simd128(const anvil_conv_2d_int8_parameters *par
                                         const int32_t *bias, const double *scale,
                                         const double *away, int8_t *output, void *scratch);
 
+/* Likewise, with each row of a window in whole pairs. */
+void anvil_conv_2d_int8_rows__simd128(const anvil_conv_2d_int8_parameters *parameters,
+                                      const int8_t *input, const int8_t *weights,
+                                      const int32_t *bias, const double *scale, const double *away,
+                                      int8_t *output, void *scratch);
+
 #endif

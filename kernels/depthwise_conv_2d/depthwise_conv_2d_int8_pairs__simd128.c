@@ -23,8 +23,7 @@ static void all_channels(const anvil_pair_channels *c, const int8_t *const *taps
                wasm_i16x8_load8x8(taps[2 * pair + 1] + channel), weights);
       weights += ANVIL_BLOCK_PAIR_BYTES;
     }
-    anvil_store_bytes(output + channel, anvil_rescale_block(c, channel, sums[0], sums[1]),
-                      ANVIL_BLOCK);
+    anvil_store_blocks(c, channel, sums, 1, output);
   }
   if (channel < c->n_channels) {
     v128_t sums[2] = {wasm_v128_load(c->bias + channel), wasm_v128_load(c->bias + channel + 4)};
@@ -33,8 +32,7 @@ static void all_channels(const anvil_pair_channels *c, const int8_t *const *taps
                anvil_load_rest(taps[2 * pair + 1], channel, c->n_channels), weights);
       weights += ANVIL_BLOCK_PAIR_BYTES;
     }
-    anvil_store_bytes(output + channel, anvil_rescale_block(c, channel, sums[0], sums[1]),
-                      c->n_channels - channel);
+    anvil_store_blocks(c, channel, sums, 1, output);
   }
 }
 

@@ -107,6 +107,22 @@ def test_nothing_is_lost(name: str) -> None:
         assert found[constant.name].tolist() == _array(constant).tolist(), constant.name
 
 
+@pytest.mark.parametrize("name", ["1x1", "odd", "two blocks"])
+def test_nothing_is_lost_of_rows_in_whole_pairs(name: str) -> None:
+    options = {**_OPTIONS, "rows": 1}
+    found = unpack(pack(CALLS[name], options), options)
+    for constant in CALLS[name].constants:
+        assert found[constant.name].tolist() == _array(constant).tolist(), constant.name
+
+
+def test_a_row_ends_with_a_weight_of_zero_where_it_is_odd() -> None:
+    call = _convolution((5, 3, 1, 3))
+    weights = _array(call.constants[0])
+    rows = _array(pack(call, {**_OPTIONS, "rows": 1}).constants[0])
+    assert rows.shape == (1, 6, 8, 2)
+    assert rows[0, 3, 2].tolist() == [weights[2, 1, 0, 2], 0]
+
+
 def test_pairs_of_a_block_s_channels_lie_together() -> None:
     call = CALLS["two blocks"]
     weights = _array(call.constants[0]).reshape(17, 12)

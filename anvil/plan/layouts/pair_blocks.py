@@ -9,7 +9,7 @@ For i32x4.dot_i16x8 of WebAssembly. Constants of the packed call, filled up to w
     away        float64
 
 The products of a channel are in the order of its window, depthwise as otherwise. Options: the
-channels of a block.
+channels of a block; `rows`: each row of a window is in whole pairs.
 """
 
 from __future__ import annotations
@@ -20,7 +20,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from anvil.ops.arrays import constant_of, numpy_dtype
-from anvil.plan.layouts.channel_blocks import blocks, from_blocks
+from anvil.plan.layouts.channel_blocks import (
+    blocks,
+    from_blocks,
+    from_rows_of_steps,
+    rows_of_steps,
+)
 from anvil.plan.layouts.float_rescale import (
     Target,
     away_of,
@@ -61,10 +66,11 @@ def pack(call: KernelCall, options: Options) -> KernelCall:
         aways = away_of(given["shift"])
     form = double_precision(target, scales, aways)
     size = int(options["channels"])
+    products = rows_of_steps(given["weights"], _PAIR) if options.get("rows") else flat
     return replace(
         call,
         constants=(
-            constant_of("weights", blocks(flat, size, _PAIR)),
+            constant_of("weights", blocks(products, size, _PAIR)),
             constant_of("bias", _filled(_moved(given["bias"], flat, -zero_point), size)),
             constant_of("scale", _filled(form.scale, size)),
             constant_of("away", _filled(form.away, size)),
@@ -77,12 +83,16 @@ def unpack(packed: KernelCall, options: Options) -> dict[str, Array]:
 
     Of FULLY_CONNECTED one scale for each unit, multiplier_low included.
     """
-    del options
     fields: dict[str, Any] = dict(packed.parameters)
     given = {constant.name: _array(constant) for constant in packed.constants}
     shape = _shape(packed)
     n_channels = shape[-1] if packed.op == "depthwise_conv_2d" else shape[0]
-    flat = from_blocks(given["weights"], n_channels, int(np.prod(shape)) // n_channels)
+    if options.get("rows"):
+        n_products = given["weights"].shape[1] * _PAIR
+        rows = from_blocks(given["weights"], n_channels, n_products)
+        flat = _flat(packed, from_rows_of_steps(rows, *shape[1:]))
+    else:
+        flat = from_blocks(given["weights"], n_channels, int(np.prod(shape)) // n_channels)
     weights = flat.T if packed.op == "depthwise_conv_2d" else flat
     bias = _moved(given["bias"][:n_channels], flat, _zero_point(packed))
     fractions, exponents = np.frexp(given["scale"][:n_channels])
