@@ -4,6 +4,8 @@
 
 #include <stdint.h>
 
+#include "common/windows__dsp.h"
+
 typedef struct {
   int32_t batches;
   int32_t input_h;
@@ -29,5 +31,9 @@ typedef struct {
 void anvil_conv_2d_int8_blocks__dsp(const anvil_conv_2d_int8_blocks_parameters *parameters,
                                     const int8_t *input, const int32_t *stream, int8_t *output,
                                     void *scratch);
+
+/* In little flash; stream is what anvil/plan/layouts/windows.py makes of the constants. */
+void anvil_conv_2d_int8_small__dsp(const anvil_dsp_windows *parameters, const int8_t *input,
+                                   const int32_t *stream, int8_t *output);
 
 #endif

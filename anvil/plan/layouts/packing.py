@@ -43,6 +43,7 @@ LAYOUTS: tuple[str, ...] = (
     "pair_blocks",
     "plain_rows",
     "wide_add",
+    "windows",
 )
 _REMEMBERED = 4096  # layers; a model's bands and targets share them
 
