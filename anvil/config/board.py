@@ -46,7 +46,7 @@ _EMULATOR_KEYS = {
     "node": (),
     "native": (),
 }
-_CONSOLE_KEYS = {"uarte": ("tx", "rx"), "cmsdk-uart": ("clock",)}
+_CONSOLE_KEYS = {"uarte": ("tx", "rx"), "nrf-uart": ("tx", "rx"), "cmsdk-uart": ("clock",)}
 _REFERENCE = re.compile(r"(?:boards|cores)/[a-z0-9][a-z0-9_-]*")
 _PIN = re.compile(r"P([0-9])\.([0-9]{1,2})")
 _ADDRESS_SPACE = 1 << 32  # of a microcontroller

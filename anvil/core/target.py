@@ -61,7 +61,7 @@ class Toolchain:
 class Console:
     """How the firmware speaks the framed protocol on the device."""
 
-    kind: str  # uarte
+    kind: str  # uarte, nrf-uart
     base: int  # address of the peripheral
     tx_pin: int  # port * 32 + pin
     rx_pin: int

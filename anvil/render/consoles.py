@@ -25,6 +25,21 @@ _UARTE_BAUDRATE = {
     1000000: 0x10000000,
 }
 
+# The same of the nRF51's UART, from its reference manual: the last digits differ.
+_UART_BAUDRATE = {
+    9600: 0x00275000,
+    19200: 0x004EA000,
+    38400: 0x009D5000,
+    57600: 0x00EBF000,
+    115200: 0x01D7E000,
+    230400: 0x03AFB000,
+    250000: 0x04000000,
+    460800: 0x075F7000,
+    921600: 0x0EBED000,
+    1000000: 0x10000000,
+}
+_BAUDRATES = {"uarte": _UARTE_BAUDRATE, "nrf-uart": _UART_BAUDRATE}
+
 # BAUDDIV of the Cortex-M System Design Kit's UART (its Technical Reference Manual, 4.4).
 _CMSDK_LEAST_DIVIDER = 16
 _CMSDK_GREATEST_DIVIDER = (1 << 20) - 1
@@ -33,29 +48,37 @@ _MAX_RATE_ERROR = 0.02
 
 _PINS_PER_PORT = 32
 
-# Path in the project -> plain file under templates/, by the console's kind. A chip's clocks and
-# its serial port come together: nobody but Nordic has UARTE.
+# Plain files under templates/, at the same path in the project, by the console's kind. A chip's
+# clocks, its counter of cycles and its serial port come together: nobody but Nordic has UARTE.
 _FILES = {
-    "uarte": {
-        "firmware/device/console_uarte.c": "firmware/device/console_uarte.c",
-        "firmware/device/soc_nrf52.c": "firmware/device/soc_nrf52.c",
-    },
-    "cmsdk-uart": {
-        "firmware/device/console_cmsdk.c": "firmware/device/console_cmsdk.c",
-        "firmware/device/soc_mps3.c": "firmware/device/soc_mps3.c",
-    },
+    "uarte": (
+        "firmware/device/console_uarte.c",
+        "firmware/device/counter_cycles.c",
+        "firmware/device/soc_nrf52.c",
+    ),
+    "nrf-uart": (
+        "firmware/common/timer_nrf51.h",
+        "firmware/device/console_uart.c",
+        "firmware/device/counter_timer.c",
+        "firmware/device/soc_nrf51.c",
+    ),
+    "cmsdk-uart": (
+        "firmware/device/console_cmsdk.c",
+        "firmware/device/counter_cycles.c",
+        "firmware/device/soc_mps3.c",
+    ),
 }
 
 
 def console_files(console: Console | CmsdkConsole) -> Mapping[str, str]:
     """The driver's files: path in the project -> plain file under templates/."""
-    return _FILES[console.kind]
+    return {path: path for path in _FILES[console.kind]}
 
 
 def console_values(console: Console | CmsdkConsole) -> dict[str, Any]:
     """What templates say of a console without problems."""
     values: dict[str, Any] = {
-        "console_kind": console.kind,
+        "has_pins": isinstance(console, Console),
         "console_base": f"0x{console.base:08X}",
         "baud": console.baud,
     }
@@ -70,7 +93,7 @@ def console_values(console: Console | CmsdkConsole) -> dict[str, Any]:
         "rx_port": rx_port,
         "rx_pin": rx_pin,
         "rx_name": f"P{rx_port}.{rx_pin:02}",
-        "baudrate_register": f"0x{_UARTE_BAUDRATE[console.baud]:08X}",
+        "baudrate_register": f"0x{_BAUDRATES[console.kind][console.baud]:08X}",
     }
 
 
@@ -95,9 +118,10 @@ def console_problems(target: str, console: Console | CmsdkConsole) -> list[Diagn
         message = f"no divider of {console.clock_hz} Hz gives {console.baud} baud"
         hint = "choose a lower rate"
     else:
-        is_possible = console.baud in _UARTE_BAUDRATE
-        message = f"UARTE has no rate of {console.baud} baud"
-        hint = f"choose one of {', '.join(map(str, sorted(_UARTE_BAUDRATE)))}"
+        rates = _BAUDRATES.get(console.kind, _UARTE_BAUDRATE)
+        is_possible = console.baud in rates
+        message = f"Nordic's UART has no rate of {console.baud} baud"
+        hint = f"choose one of {', '.join(map(str, sorted(rates)))}"
     if not is_possible:
         problems.append(
             Diagnostic(

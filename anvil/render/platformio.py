@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from anvil import __version__
 from anvil.core.diagnostics import AnvilError, Diagnostic
+from anvil.core.target import Console
 from anvil.render.consoles import console_files, console_problems, console_values
 from anvil.render.environment import jinja_environment, render
 
@@ -50,6 +51,11 @@ _MACHINES = {
         timer_base=0x59302000,
         instructions_per_tick=50,
     ),
+    "microbit": _Machine(  # 16 MHz, halved since a tick would be 62.5 ns
+        counter="firmware/emulator/counter_timer.c",
+        timer_base=0x40008000,
+        instructions_per_tick=125,
+    ),
 }
 
 _MAX_PORTS = 255
@@ -63,7 +69,6 @@ _PLAIN_FILES = {
     "firmware/common/stack.c": "firmware/common/stack.c",
     "firmware/common/stack.h": "firmware/common/stack.h",
     "firmware/common/startup.c": "firmware/common/startup.c",
-    "firmware/device/counter_cycles.c": "firmware/device/counter_cycles.c",
     "firmware/emulator/console_semihosting.c": "firmware/emulator/console_semihosting.c",
     "firmware/emulator/soc_emulator.c": "firmware/emulator/soc_emulator.c",
     "platformio/packages/tool-scons/scons.py": "platformio/scons.py",
@@ -170,7 +175,7 @@ def _values(plan: Plan, plan_digest: str) -> dict[str, Any]:
         "mcu": mcu,
         "mcu_lower": mcu.lower(),
         # Where nothing is flash, nothing is flashed.
-        "pyocd_target": mcu.lower() if console.kind == "uarte" else "",
+        "pyocd_target": mcu.lower() if isinstance(console, Console) else "",
         "core": target.core.name,
         "clock_hz": target.clock_hz or 0,
         "n_interrupts": target.n_interrupts,

@@ -7,11 +7,18 @@
 #include "protocol.h"
 
 #define REGISTER(address) (*(volatile uint32_t *)(uintptr_t)(address))
-/* ARMv7-M Architecture Reference Manual, B3.2 */
+/* ARMv7-M Architecture Reference Manual, B3.2; ARMv6-M has none of them, and its vectors are
+   at 0. */
+#if __ARM_ARCH > 6
 #define SCB_VTOR REGISTER(0xE000ED08u)
 #define SCB_CFSR REGISTER(0xE000ED28u)
 #define SCB_HFSR REGISTER(0xE000ED2Cu)
 #define SCB_BFAR REGISTER(0xE000ED38u)
+#else
+#define SCB_CFSR 0
+#define SCB_HFSR 0
+#define SCB_BFAR 0
+#endif
 #define XPSR_EXCEPTION 0x1FFu
 
 extern uint32_t _stack_bottom[], _stack_top[], _ram_end[]; /* memory.ld */
@@ -31,18 +38,22 @@ void fault_handler(void);
 /* The FPU is enabled here, in assembly, before the compiler may use its registers. */
 __attribute__((naked, noreturn)) void Reset_Handler(void) {
   __asm__ volatile(
+#ifdef __ARM_FP
       "ldr r0, =0xE000ED88\n" /* CPACR */
       "ldr r1, [r0]\n"
       "orr r1, r1, #(0xF << 20)\n"
       "str r1, [r0]\n"
       "dsb\n"
       "isb\n"
+#endif
       "b start\n");
 }
 
 /* volatile keeps the compiler from calling memcpy and memset before the memory is theirs. */
 __attribute__((used, noreturn)) static void start(void) {
+#ifdef SCB_VTOR
   SCB_VTOR = (uint32_t)(uintptr_t)vectors; /* not at 0 where a bootloader comes first */
+#endif
   const volatile uint32_t *source = _data_load;
   for (volatile uint32_t *word = _data_start; word < _data_end; word++) {
     *word = *source++;

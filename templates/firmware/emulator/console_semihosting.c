@@ -22,8 +22,9 @@ static int32_t semihosting(int32_t operation, const void *arguments) {
 static uintptr_t input = (uintptr_t)-1;
 static uintptr_t output = (uintptr_t)-1;
 
-/* Calls of the host are slow: what is written is kept until somebody waits for an answer. */
-static uint8_t outgoing[4096];
+/* Calls of the host are slow: what is written is kept until somebody waits for an answer. Small, so
+   that whatever fits the device fits here. */
+static uint8_t outgoing[256];
 static size_t n_outgoing;
 
 static uintptr_t open_stream(uintptr_t mode) {
