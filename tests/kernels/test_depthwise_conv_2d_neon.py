@@ -31,7 +31,7 @@ _ARM = [platform for platform in PLATFORMS if platform.core.startswith("cortex-a
 _NEON = "anvil_depthwise_conv_2d_int8_blocks__neon"
 
 
-def _depthwise(windows: Windows, n_channels: int, number: int) -> Case:
+def small_depthwise(windows: Windows, n_channels: int, number: int) -> Case:
     return pairable(
         depthwise_case(
             windows,
@@ -44,18 +44,18 @@ def _depthwise(windows: Windows, n_channels: int, number: int) -> Case:
     )
 
 
-def _around_the_blocks() -> list[Case]:
+def around_the_blocks() -> list[Case]:
     cases = [
-        _depthwise(Windows(image=(4, 7), filter=(3, 3)), n, n)
+        small_depthwise(Windows(image=(4, 7), filter=(3, 3)), n, n)
         for n in (*range(8, 19), 23, 24, 25, 31, 32, 33, 47, 48, 49, 64)
     ]
     cases += [
-        _depthwise(Windows(image=(17, 2), filter=(n, 1)), channels, n)
+        small_depthwise(Windows(image=(17, 2), filter=(n, 1)), channels, n)
         for n in range(1, 14)
         for channels in (9, 17)
     ]
     return cases + [
-        _depthwise(windows, channels, number)
+        small_depthwise(windows, channels, number)
         for channels in (11, 40)
         for number, windows in enumerate(
             (
@@ -69,10 +69,10 @@ def _around_the_blocks() -> list[Case]:
     ]
 
 
-def _with_weights(taps: list[int], value: int) -> Case:
+def with_weights(taps: list[int], value: int) -> Case:
     """Weights in turn over the taps, and one value at all inputs."""
     windows = Windows(image=(4, 5), filter=(3, 3))
-    case = _depthwise(windows, 19, 0)
+    case = small_depthwise(windows, 19, 0)
 
     def change(weights: np.ndarray, _: np.ndarray) -> None:
         weights.reshape(-1, 19)[:] = np.resize(taps, 9)[:, None]
@@ -85,10 +85,10 @@ def _with_weights(taps: list[int], value: int) -> Case:
     )
 
 
-def _at_the_bounds() -> list[Case]:
+def at_the_bounds() -> list[Case]:
     """Two products: their sum is the greatest and the least that 16 bits hold."""
     return [
-        _with_weights(taps, value)
+        with_weights(taps, value)
         for taps in ([-128, -127], [127], [-127, 127])
         for value in (-128, 127)
     ]
@@ -119,7 +119,7 @@ def _any_convolution(draw: st.DrawFn) -> Case:
     )
 
 
-def _random_cases() -> list[Case]:
+def random_cases() -> list[Case]:
     """Many at once, since all of them become one program."""
     found: list[Case] = []
 
@@ -142,7 +142,7 @@ def _random_cases() -> list[Case]:
 @pytest.fixture(scope="module")
 def cases() -> list[Case]:
     """The same for every platform."""
-    return _around_the_blocks() + _at_the_bounds() + _random_cases()
+    return around_the_blocks() + at_the_bounds() + random_cases()
 
 
 def test_numpy_equals_tflite(cases: list[Case]) -> None:
@@ -157,7 +157,7 @@ def test_kernels_equal_numpy(platform: Platform, cases: list[Case], tmp_path: Pa
 
 def test_bounds_are_taken_and_what_is_beyond_is_not() -> None:
     (neon,) = (v for v in variants_of("depthwise_conv_2d", "int8") if v.symbol == _NEON)
-    beyond = _with_weights([-128], -128)
-    for case, expected in [(case, True) for case in _at_the_bounds()] + [(beyond, False)]:
+    beyond = with_weights([-128], -128)
+    for case, expected in [(case, True) for case in at_the_bounds()] + [(beyond, False)]:
         (call,) = DEFINITIONS[case.op.kind].lower(case.op, case.graph)
         assert fits(neon, call) is expected, case.name

@@ -87,8 +87,21 @@ def test_a_convolution_is_unpacked(
 @pytest.mark.parametrize(("filter_h", "filter_w"), [(1, 1), (3, 3), (2, 4), (5, 1)])
 def test_a_depthwise_convolution_is_unpacked(filter_h: int, filter_w: int, n_channels: int) -> None:
     call = _depthwise(filter_h, filter_w, n_channels)
-    packed = neon_taps.pack(call, {})
-    assert _found(neon_taps.unpack(packed, {})) == _given(call)
+    for depth in (1, 4) if filter_w == 3 else (1,):
+        options = {"depth": depth}
+        assert _found(neon_taps.unpack(neon_taps.pack(call, options), options)) == _given(call)
+
+
+def test_taps_of_a_row_serve_two_pixels() -> None:
+    call = _depthwise(3, 3, 8)
+    weights = constant_of("weights", np.arange(72, dtype=np.int8).reshape(1, 3, 3, 8))
+    call = replace(call, constants=(weights, *call.constants[1:]))
+    packed = neon_taps.pack(call, {"depth": 4})
+    # The first channel's first row for both pixels, then its last.
+    assert list(packed.constants[0].data[:4]) == [0, 8, 16, 0]
+    assert list(packed.constants[0].data[32:36]) == [0, 0, 8, 16]
+    assert list(packed.constants[0].data[128:132]) == [48, 56, 64, 0]
+    assert packed.constants[0].shape == (3 * 2 * 8 * 4,)
 
 
 def test_steps_of_two_taps_hold_eight_channels_each() -> None:
@@ -108,13 +121,14 @@ def _with_shift(call: KernelCall, shift: int) -> KernelCall:
 
 
 def test_a_scale_from_a_half_on_is_refused() -> None:
-    for layout, call in (
-        (neon_blocks, _convolution((5, 1, 1, 4))),
-        (neon_taps, _depthwise(1, 1, 8)),
+    for layout, call, depth in (
+        (neon_blocks, _convolution((5, 1, 1, 4)), 2),
+        (neon_taps, _depthwise(1, 1, 8), 1),
+        (neon_taps, _depthwise(3, 3, 8), 4),
     ):
-        layout.pack(_with_shift(call, -1), {"depth": 2})
+        layout.pack(_with_shift(call, -1), {"depth": depth})
         with pytest.raises(NotPackable, match="1/2 or more"):
-            layout.pack(_with_shift(call, 0), {"depth": 2})
+            layout.pack(_with_shift(call, 0), {"depth": depth})
 
 
 def test_sdot_takes_every_weight() -> None:
