@@ -115,6 +115,23 @@ def test_nothing_is_lost_of_rows_in_whole_pairs(name: str) -> None:
         assert found[constant.name].tolist() == _array(constant).tolist(), constant.name
 
 
+@pytest.mark.parametrize("name", ["depthwise", "depthwise odd"])
+def test_nothing_is_lost_of_columns(name: str) -> None:
+    options = {**_OPTIONS, "columns": 1}
+    found = unpack(pack(CALLS[name], options), options)
+    for constant in CALLS[name].constants:
+        assert found[constant.name].tolist() == _array(constant).tolist(), constant.name
+
+
+def test_two_rows_of_a_column_are_a_pair() -> None:
+    call = CALLS["depthwise"]
+    weights = _array(call.constants[0])[0]
+    columns = _array(pack(call, {**_OPTIONS, "columns": 1}).constants[0])
+    assert columns.shape == (1, 6, 8, 2)
+    assert columns[0, 1, 5].tolist() == weights[:2, 1, 5].tolist()
+    assert columns[0, 5, 5].tolist() == [weights[2, 2, 5], 0]
+
+
 def test_a_row_ends_with_a_weight_of_zero_where_it_is_odd() -> None:
     call = _convolution((5, 3, 1, 3))
     weights = _array(call.constants[0])

@@ -9,7 +9,8 @@ For i32x4.dot_i16x8 of WebAssembly. Constants of the packed call, filled up to w
     away        float64
 
 The products of a channel are in the order of its window, depthwise as otherwise. Options: the
-channels of a block; `rows`: each row of a window is in whole pairs.
+channels of a block; `rows`: each row of a window is in whole pairs; `columns`, depthwise: two rows
+of a column are a pair, column by column.
 """
 
 from __future__ import annotations
@@ -66,7 +67,11 @@ def pack(call: KernelCall, options: Options) -> KernelCall:
         aways = away_of(given["shift"])
     form = double_precision(target, scales, aways)
     size = int(options["channels"])
-    products = rows_of_steps(given["weights"], _PAIR) if options.get("rows") else flat
+    products = flat
+    if options.get("rows"):
+        products = rows_of_steps(given["weights"], _PAIR)
+    elif options.get("columns"):
+        products = _by_column(given["weights"][0])
     return replace(
         call,
         constants=(
@@ -91,6 +96,9 @@ def unpack(packed: KernelCall, options: Options) -> dict[str, Array]:
         n_products = given["weights"].shape[1] * _PAIR
         rows = from_blocks(given["weights"], n_channels, n_products)
         flat = _flat(packed, from_rows_of_steps(rows, *shape[1:]))
+    elif options.get("columns"):
+        n_products = given["weights"].shape[1] * _PAIR
+        flat = _from_columns(from_blocks(given["weights"], n_channels, n_products), *shape[1:3])
     else:
         flat = from_blocks(given["weights"], n_channels, int(np.prod(shape)) // n_channels)
     weights = flat.T if packed.op == "depthwise_conv_2d" else flat
@@ -167,6 +175,22 @@ def _flat(call: KernelCall, weights: Array) -> Array:
     if call.op == "depthwise_conv_2d":
         return weights.reshape(-1, weights.shape[-1]).T
     return weights.reshape(len(weights), -1)
+
+
+def _by_column(weights: Array) -> Array:
+    """HWC weights as (channels, products): of two rows column by column, then of the next two."""
+    filter_h, filter_w, n_channels = weights.shape
+    even = np.zeros((filter_h + filter_h % 2, filter_w, n_channels), weights.dtype)
+    even[:filter_h] = weights
+    pairs = even.reshape(-1, _PAIR, filter_w, n_channels).transpose(3, 0, 2, 1)
+    return np.ascontiguousarray(pairs).reshape(n_channels, -1)
+
+
+def _from_columns(products: Array, filter_h: int, filter_w: int) -> Array:
+    """(channels, products) in the order of the window from what `_by_column` made."""
+    pairs = products.reshape(len(products), -1, filter_w, _PAIR).transpose(0, 1, 3, 2)
+    rows = np.ascontiguousarray(pairs).reshape(len(products), -1, filter_w)
+    return np.ascontiguousarray(rows[:, :filter_h]).reshape(len(products), -1)
 
 
 def _moved(bias: Array, flat: Array, by: int) -> Array:
