@@ -8,14 +8,22 @@ static void fill(int16_t *to, int32_t value, int32_t n) {
   }
 }
 
+/* As anvil_taps_inside, which divides, and most windows lie inside. */
+static anvil_taps taps_inside(int32_t origin, int32_t extent, int32_t n_taps, int32_t dilation) {
+  const anvil_taps all = {0, n_taps};
+  return origin >= 0 && origin + (n_taps - 1) * dilation < extent
+             ? all
+             : anvil_taps_inside(origin, extent, n_taps, dilation);
+}
+
 /* One window as 16-bit numbers. Outside of the image is the input's zero point, which the biases
  * take off again. */
 static void widen_window(const anvil_conv_2d_int8_parameters *p, const int8_t *image, int32_t y,
                          int32_t x, int16_t *to) {
   const int32_t pixel = p->input_channels;
   const int32_t run = p->filter_w * pixel;
-  const anvil_taps rows = anvil_taps_inside(y, p->input_h, p->filter_h, p->dilation_h);
-  const anvil_taps columns = anvil_taps_inside(x, p->input_w, p->filter_w, p->dilation_w);
+  const anvil_taps rows = taps_inside(y, p->input_h, p->filter_h, p->dilation_h);
+  const anvil_taps columns = taps_inside(x, p->input_w, p->filter_w, p->dilation_w);
   const int32_t begin = columns.begin;
   const int32_t end = columns.end > begin ? columns.end : begin;
   for (int32_t tap_y = 0; tap_y < p->filter_h; ++tap_y) {
@@ -60,18 +68,27 @@ void anvil_conv_2d_int8_blocks__simd128(const anvil_conv_2d_int8_parameters *par
     windows.offset[i] = i * window;
   }
   fill(numbers, 0, ANVIL_PIXELS * window);
+  const int32_t n_pixels = p.output_h * p.output_w;
+  /* Pixels are windows, and follow each other as they do in the input. */
+  const int is_flat = window == p.input_channels && p.output_h == p.input_h &&
+                      p.output_w == p.input_w && p.stride_h == 1 && p.stride_w == 1 &&
+                      p.pad_top == 0 && p.pad_left == 0;
   for (int32_t batch = 0; batch < p.batches; ++batch) {
     int32_t out_x = 0;
     int32_t y = -p.pad_top;
-    for (int32_t rest = p.output_h * p.output_w; rest > 0; rest -= ANVIL_PIXELS) {
+    for (int32_t rest = n_pixels; rest > 0; rest -= ANVIL_PIXELS) {
       /* All windows are read before anything is written, so that the output may lie over the
        * input as if it were written pixel by pixel. */
       const int32_t n = rest < ANVIL_PIXELS ? rest : ANVIL_PIXELS;
-      for (int32_t i = 0; i < n; ++i) {
-        widen_window(&p, input, y, out_x * p.stride_w - p.pad_left, numbers + i * window);
-        if (++out_x == p.output_w) {
-          out_x = 0;
-          y += p.stride_h;
+      if (is_flat) {
+        anvil_widen(numbers, input + (n_pixels - rest) * depth, n * depth);
+      } else {
+        for (int32_t i = 0; i < n; ++i) {
+          widen_window(&p, input, y, out_x * p.stride_w - p.pad_left, numbers + i * window);
+          if (++out_x == p.output_w) {
+            out_x = 0;
+            y += p.stride_h;
+          }
         }
       }
       anvil_six_pixels(&channels, &windows, n, output);

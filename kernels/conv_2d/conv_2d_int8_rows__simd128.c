@@ -77,14 +77,18 @@ void anvil_conv_2d_int8_rows__simd128(const anvil_conv_2d_int8_parameters *param
   const int32_t n_pixels = p.output_h * p.output_w;
   for (int32_t batch = 0; batch < p.batches; ++batch) {
     int32_t first = 0; /* row of the first pixel's window */
+    int32_t y = 0;     /* from there to the row of the pixel that comes next */
     int32_t out_x = 0;
     rows.next = 0;
     for (int32_t pixel = 0; pixel < n_pixels; pixel += ANVIL_PIXELS) {
       const int32_t n = smaller(n_pixels - pixel, ANVIL_PIXELS);
-      for (int32_t i = 0; i < rows.n_slots; ++i) {
-        table[i] = rows.slots + (first + i) % rows.n_slots * rows.slot;
+      if (y > 0 || pixel == 0) {
+        first += y;
+        for (int32_t i = 0; i < rows.n_slots; ++i) {
+          table[i] = rows.slots + (first + i) % rows.n_slots * rows.slot;
+        }
+        y = 0;
       }
-      int32_t y = 0;
       for (int32_t i = 0; i < ANVIL_PIXELS; ++i) {
         windows.rows[i] = table + y;
         windows.offset[i] = out_x * p.stride_w * p.input_channels;
@@ -101,7 +105,6 @@ void anvil_conv_2d_int8_rows__simd128(const anvil_conv_2d_int8_parameters *param
         out_x = 0;
         y += p.stride_h;
       }
-      first += y;
     }
     input += p.input_h * p.input_w * p.input_channels;
   }
