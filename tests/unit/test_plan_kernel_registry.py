@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import yaml
 
 from anvil.core.diagnostics import AnvilError
 from anvil.plan.kernel_registry import load_variants
@@ -121,3 +122,19 @@ def test_the_built_in_kernels_are_right() -> None:
     variants = load_variants(contents(read_folder(built_in("kernels"))))
     assert len(variants) == len({variant.symbol for variant in variants})
     assert "int8" in {variant.dtype for variant in variants}
+
+
+def test_no_key_of_a_built_in_file_is_there_twice() -> None:
+    # YAML's loaders take the last one without a word.
+    for path, content in contents(read_folder(built_in("kernels"))).items():
+        if not path.endswith(".yaml"):
+            continue
+        pending = [yaml.compose(content)]
+        while pending:
+            node = pending.pop()
+            if isinstance(node, yaml.MappingNode):
+                names = [key.value for key, _ in node.value]
+                assert len(set(names)) == len(names), (path, node.start_mark.line + 1, names)
+                pending += [value for _, value in node.value]
+            elif isinstance(node, yaml.SequenceNode):
+                pending += node.value
