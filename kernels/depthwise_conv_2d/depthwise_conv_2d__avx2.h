@@ -4,9 +4,38 @@
 
 #include "depthwise_conv_2d/depthwise_conv_2d.h"
 
+typedef struct {
+  int32_t batches;
+  int32_t input_h;
+  int32_t input_w;
+  int32_t input_channels;
+  int32_t output_h;
+  int32_t output_w;
+  int32_t depth_multiplier; /* output channels of each input channel */
+  int32_t filter_h;
+  int32_t filter_w;
+  int32_t stride_h;
+  int32_t stride_w;
+  int32_t pad_top;
+  int32_t pad_left;
+  int32_t dilation_h;
+  int32_t dilation_w;
+  int32_t input_zero_point;
+  int32_t output_zero_point;
+  int32_t output_min; /* bounds of the fused activation */
+  int32_t output_max;
+  int32_t form;       /* of rescaling, see common/channel_blocks__avx2.h */
+  int32_t fits_pairs; /* whether no pair of weights can saturate vpmaddubsw */
+} anvil_depthwise_conv_2d_int8_bytes_parameters;
+
+void anvil_depthwise_conv_2d_int8_line__avx2(
+    const anvil_depthwise_conv_2d_int8_bytes_parameters *parameters, const int8_t *input,
+    const int8_t *weights, const int32_t *bias, const int32_t *rescale, int8_t *output,
+    void *scratch);
+
 void anvil_depthwise_conv_2d_int8_columns__avx2(
-    const anvil_depthwise_conv_2d_int8_parameters *parameters, const int8_t *input,
-    const int8_t *weights, const int32_t *bias, const int32_t *multiplier, const int64_t *rounding,
-    const int32_t *shift, int8_t *output, void *scratch);
+    const anvil_depthwise_conv_2d_int8_bytes_parameters *parameters, const int8_t *input,
+    const int8_t *weights, const int32_t *bias, const int32_t *rescale, int8_t *output,
+    void *scratch);
 
 #endif

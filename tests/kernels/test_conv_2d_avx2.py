@@ -9,6 +9,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from anvil.core.attributes import Activation, Padding
+from tests.support.byte_cases import with_pairs
 from tests.support.kernel_harness import (
     PLATFORMS,
     Case,
@@ -39,7 +40,9 @@ def _pointwise(n_pixels: int, depth: int, n_channels: int, number: int) -> Case:
 def _around_the_blocks() -> list[Case]:
     cases = [_pointwise(n, 5, 17, n) for n in range(1, 14)]
     cases += [_pointwise(7, depth, 9, depth) for depth in (1, 3, 4, 8, 15, 16, 17, 33, 64)]
-    cases += [_pointwise(7, 4, n, n) for n in (1, 7, 8, 9, 15, 16, 23, 24, 25, 31, 32, 33)]
+    cases += [_pointwise(7, 4, n, n) for n in (1, 7, 8, 9, 15, 16, 23, 24, 25, 31, 32, 33, 64, 72)]
+    for most in (64, 65):
+        cases += [with_pairs(_pointwise(n, 12, 17, most + n), most) for n in (1, 4, 6, 9)]
     return cases
 
 
@@ -50,7 +53,7 @@ def _any_convolution(draw: st.DrawFn) -> Case:
     size = draw(st.tuples(st.integers(1, 4), st.integers(1, 4)))
     reach = [(size[i] - 1) * dilation[i] + 1 for i in range(2)]
     depth = draw(st.integers(1, 19))
-    return convolution_case(
+    case = convolution_case(
         Windows(
             image=(reach[0] + draw(st.integers(0, 5)), reach[1] + draw(st.integers(0, 14))),
             filter=size,
@@ -66,6 +69,7 @@ def _any_convolution(draw: st.DrawFn) -> Case:
         zero_points=draw(st.tuples(st.integers(-128, 127), st.integers(-128, 127))),
         scales=(0.04, draw(st.sampled_from([0.02, 0.09, 1.3]))),
     )
+    return with_pairs(case, draw(st.sampled_from([64, 65, 128])))
 
 
 def _random_cases() -> list[Case]:

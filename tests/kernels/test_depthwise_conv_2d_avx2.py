@@ -1,4 +1,4 @@
-"""DEPTHWISE_CONV_2D around the blocks of its AVX2 kernel: 6 pixels, 8 and 16 channels, 4 rows."""
+"""DEPTHWISE_CONV_2D around the blocks of its AVX2 kernels: 6 pixels, 8 and 16 channels, 4 rows."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from anvil.core.attributes import Activation, Padding
+from tests.support.byte_cases import with_pairs
 from tests.support.kernel_harness import (
     PLATFORMS,
     Case,
@@ -42,6 +43,30 @@ def _around_the_blocks() -> list[Case]:
         for n in (1, 7, 8, 9, 15, 16, 23, 24, 25, 31, 32, 33, 40, 64, 72)
     ]
     cases += [_depthwise(Windows(image=(17, 2), filter=(n, 1)), 9, n) for n in range(1, 14)]
+    # Rows of windows that share what is interleaved, and a rest of them.
+    cases += [
+        _depthwise(Windows(image=(rows, 5), filter=(n, 2)), 17, n + rows)
+        for n in range(1, 5)
+        for rows in range(4, 9)
+    ]
+    for most in (64, 65):
+        cases += [
+            with_pairs(_depthwise(Windows(image=(6, 5), filter=(n, 3)), 17, most + n), most)
+            for n in (2, 3, 5)
+        ]
+        cases.append(with_pairs(_depthwise(Windows(image=(9, 1), filter=(5, 1)), 9, most), most))
+    return cases + _lines()
+
+
+def _lines() -> list[Case]:
+    """Images one pixel wide."""
+    cases = [_depthwise(Windows(image=(20, 1), filter=(n, 1)), 17, n) for n in range(1, 14)]
+    cases += [_depthwise(Windows(image=(n, 1), filter=(3, 1)), 40, n) for n in range(3, 16)]
+    cases += [
+        _depthwise(Windows(image=(23, 1), filter=(5, 1), padding=padding, **steps), 33, 7)
+        for padding in (Padding.SAME, Padding.VALID)
+        for steps in ({"stride": (2, 1)}, {"stride": (3, 1)}, {"dilation": (3, 1)})
+    ]
     return cases
 
 
@@ -49,11 +74,13 @@ def _around_the_blocks() -> list[Case]:
 def _any_convolution(draw: st.DrawFn) -> Case:
     dilation = draw(st.tuples(st.integers(1, 3), st.integers(1, 3)))
     stride = draw(st.integers(1, 3)) if dilation == (1, 1) else 1
-    size = draw(st.tuples(st.integers(1, 9), st.integers(1, 4)))
+    is_line = draw(st.integers(0, 3)) == 0
+    size = draw(st.tuples(st.integers(1, 9), st.just(1) if is_line else st.integers(1, 4)))
     reach = [(size[i] - 1) * dilation[i] + 1 for i in range(2)]
-    return depthwise_case(
+    more = 0 if is_line else draw(st.integers(0, 14))
+    case = depthwise_case(
         Windows(
-            image=(reach[0] + draw(st.integers(0, 5)), reach[1] + draw(st.integers(0, 14))),
+            image=(reach[0] + draw(st.integers(0, 5)), reach[1] + more),
             filter=size,
             padding=draw(st.sampled_from([Padding.SAME, Padding.VALID])),
             stride=(stride, stride),
@@ -66,6 +93,7 @@ def _any_convolution(draw: st.DrawFn) -> Case:
         zero_points=draw(st.tuples(st.integers(-128, 127), st.integers(-128, 127))),
         scales=(0.04, draw(st.sampled_from([0.02, 0.09, 1.3]))),
     )
+    return with_pairs(case, draw(st.sampled_from([64, 65, 128])))
 
 
 def _random_cases() -> list[Case]:

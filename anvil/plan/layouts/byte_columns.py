@@ -15,10 +15,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from anvil.ops.arrays import constant_of
-from anvil.plan.layouts.byte_blocks import array_of_constant, filled, moved, rescale_constants
+from anvil.plan.layouts.byte_rescale import (
+    array_of_constant,
+    byte_rescale,
+    fits_pairs,
+    original_bias,
+    rescale_arrays,
+)
 from anvil.plan.layouts.channel_blocks import blocks, from_blocks
-from anvil.plan.layouts.rescaling import sum_range
-from anvil.plan.layouts.wide_rescale import rounding_twice
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,45 +40,40 @@ def pack(call: KernelCall, options: Options) -> KernelCall:
 
     Raises NotPackable where the rescaling of a channel cannot be exact.
     """
-    zero_point = int(dict(call.parameters)["input_zero_point"])
     size, depth = int(options["channels"]), int(options["depth"])
-    given = {constant.name: array_of_constant(constant) for constant in call.constants}
-    _, filter_h, filter_w, n_channels = given["weights"].shape
-    flat = given["weights"].reshape(-1, n_channels).T
-    rescale = rounding_twice(
-        given["multiplier"], given["shift"], sum_range(flat, given["bias"], zero_point)
-    )
+    weights = array_of_constant(call.constants[0])
+    _, filter_h, filter_w, n_channels = weights.shape
+    rescale = byte_rescale(call, weights.reshape(-1, n_channels).T, size)
     n_groups = -(-filter_h // depth)
     columns = np.zeros((n_channels, filter_w, n_groups * depth), np.int8)
-    columns[:, :, :filter_h] = given["weights"][0].transpose(2, 1, 0)
+    columns[:, :, :filter_h] = weights[0].transpose(2, 1, 0)
     by_group = columns.reshape(n_channels, filter_w, n_groups, depth).transpose(0, 2, 1, 3)
     packed = blocks(by_group.reshape(n_channels, -1), size, depth)
+    # A kernel may slide the weights of a group by some rows.
+    fits = fits_pairs(packed) and fits_pairs(packed[..., 1:-1])
     return replace(
         call,
+        parameters=(*call.parameters, ("form", int(rescale.form)), ("fits_pairs", int(fits))),
         constants=(
             constant_of("weights", packed.reshape(-1, n_groups, filter_w, size, depth)),
-            constant_of("bias", filled(moved(given["bias"], flat, zero_point, 1), size)),
-            *rescale_constants(rescale, size),
+            *rescale.constants,
         ),
     )
 
 
 def unpack(packed: KernelCall, _options: Options) -> dict[str, Array]:
-    """All constants as they were."""
+    """As byte_blocks does."""
     fields = dict(packed.parameters)
-    given = {constant.name: array_of_constant(constant) for constant in packed.constants}
+    given = array_of_constant(packed.constants[0])
     n_channels, filter_h = int(fields["input_channels"]), int(fields["filter_h"])
-    _, n_groups, filter_w, size, depth = given["weights"].shape
-    steps = given["weights"].reshape(-1, n_groups * filter_w, size, depth)
+    _, n_groups, filter_w, size, depth = given.shape
+    steps = given.reshape(-1, n_groups * filter_w, size, depth)
     flat = from_blocks(steps, n_channels, n_groups * filter_w * depth)
     by_group = flat.reshape(n_channels, n_groups, filter_w, depth).transpose(0, 2, 1, 3)
     columns = by_group.reshape(n_channels, filter_w, -1)[:, :, :filter_h]
     weights = np.ascontiguousarray(columns.transpose(2, 1, 0))[None]
-    of_channel = weights.reshape(-1, n_channels).T
-    zero_point = int(fields["input_zero_point"])
     return {
         "weights": weights,
-        "bias": moved(given["bias"][:n_channels], of_channel, zero_point, -1),
-        "multiplier": (given["multiplier"].view(np.uint32) // 2).astype(np.int32)[:n_channels],
-        "shift": -given["shift"][:n_channels],
+        "bias": original_bias(packed, weights.reshape(-1, n_channels).T),
+        **rescale_arrays(packed, n_channels),
     }

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from anvil.plan.layouts.byte_blocks import array_of_constant
+from anvil.plan.layouts.byte_rescale import array_of_constant
 from anvil.plan.layouts.packing import NotPackable
 from anvil.plan.layouts.rescaling import SumRange
 from anvil.plan.layouts.wide_rescale import SIGN, rounding_twice

@@ -1,0 +1,23 @@
+/* Windows of a depthwise convolution over interleaved values, on AVX2 and AVX-VNNI. */
+#ifndef ANVIL_DEPTHWISE_CONV_2D_COLUMN_SUMS_AVX2_H
+#define ANVIL_DEPTHWISE_CONV_2D_COLUMN_SUMS_AVX2_H
+
+#include "common/channel_blocks__avx2.h"
+
+/* Where values lie interleaved: of each channel the four, as unsigned bytes, that one place of
+ * vpdpbusd takes. Neighbouring windows share them. */
+typedef struct {
+  const uint8_t *first; /* of the first window and the first channel */
+  int32_t n_groups;     /* of four rows of taps */
+  int32_t n_taps;       /* of a group */
+  int32_t group_bytes;
+  int32_t tap_bytes;   /* from the column of one tap to that of the next */
+  int32_t pixel_bytes; /* from one window to the next */
+  int32_t slide;       /* taps that lie so many of the four further on, where there is one group */
+} anvil_columns;
+
+/* Channels `begin` to `end` - 1 of n_pixels windows; `begin` is a multiple of ANVIL_SUMS. */
+void anvil_outputs_of_columns__avx2(const anvil_columns *columns, const anvil_channels *channels,
+                                    int32_t begin, int32_t end, int32_t n_pixels, int8_t *output);
+
+#endif

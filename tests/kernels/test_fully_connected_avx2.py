@@ -1,0 +1,84 @@
+"""FULLY_CONNECTED around the blocks of its AVX2 kernel: 8, 16 and 64 units, 4 products."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from anvil.core.attributes import Activation
+from tests.kernels.test_fully_connected import fully_connected_case
+from tests.support.byte_cases import with_pairs
+from tests.support.kernel_harness import (
+    PLATFORMS,
+    Case,
+    Platform,
+    check_kernels,
+    check_references,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_X86 = [platform for platform in PLATFORMS if platform.core == "x86-64"]
+
+
+def _case(batches: int, depth: int, units: int, label: str = "avx2") -> Case:
+    return fully_connected_case((batches, depth), depth=depth, units=units, label=label)
+
+
+def _around_the_blocks() -> list[Case]:
+    cases = [_case(2, 5, n) for n in (1, 7, 8, 9, 15, 16, 17, 24, 33, 63, 64, 65, 80, 81, 129)]
+    cases += [_case(1, n, 17) for n in (1, 2, 3, 4, 6, 7, 8, 31, 33, 200)]
+    for most in (64, 65):
+        cases += [
+            with_pairs(_case(1, 12, units, label=f"pairs{most}"), most) for units in (5, 19, 70)
+        ]
+    return cases
+
+
+@st.composite
+def _any_layer(draw: st.DrawFn) -> Case:
+    depth = draw(st.integers(1, 70))
+    case = fully_connected_case(
+        (draw(st.integers(1, 3)), depth),
+        depth=depth,
+        units=draw(st.integers(1, 140)),
+        fused=draw(st.sampled_from(Activation)),
+        zero_points=draw(st.tuples(st.integers(-128, 127), st.integers(-128, 127))),
+        scales=(0.04, draw(st.sampled_from([0.02, 0.11, 1.3]))),
+        weight_scales=draw(st.sampled_from([(0.003,), (0.0001,), (0.02,)])),
+        label="any",
+    )
+    return with_pairs(case, draw(st.sampled_from([64, 65, 128])))
+
+
+def _random_cases() -> list[Case]:
+    """Many at once, since all of them become one program."""
+    found: list[Case] = []
+
+    @settings(max_examples=40, derandomize=True, database=None, phases=[Phase.generate])
+    @given(_any_layer())
+    def collect(case: Case) -> None:
+        found.append(case)
+
+    collect()
+    return list({case.name: case for case in found}.values())
+
+
+@pytest.fixture(scope="module")
+def cases() -> list[Case]:
+    """The same for every platform."""
+    return _around_the_blocks() + _random_cases()
+
+
+def test_numpy_equals_tflite(cases: list[Case]) -> None:
+    for case in cases:
+        check_references(case)
+
+
+@pytest.mark.parametrize("platform", _X86, ids=lambda platform: platform.name)
+def test_kernels_equal_numpy(platform: Platform, cases: list[Case], tmp_path: Path) -> None:
+    check_kernels(platform, cases, tmp_path)
