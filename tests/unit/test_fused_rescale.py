@@ -59,7 +59,8 @@ def _by_float32(form: FusedRescale, sums: np.ndarray, reference: Reference) -> n
     units = fused.view(np.int32).astype(np.int64) - np.float32(MAGIC).view(np.int32)
     if reference.is_symmetric:
         units = units * np.sign(sums) + reference.zero_point
-    return np.clip(units, reference.least, reference.greatest)
+    outputs: np.ndarray = np.clip(units, reference.least, reference.greatest)
+    return outputs
 
 
 @pytest.mark.parametrize(
