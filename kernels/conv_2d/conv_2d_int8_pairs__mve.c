@@ -2,14 +2,15 @@
 
 #include "common/bytes__mve.h"
 #include "common/dots_2x4__mve.h"
-#include "common/window.h"
 #include "conv_2d/conv_2d__mve.h"
+#include "conv_2d/window__mve.h"
 
 #define INLINE static inline __attribute__((always_inline))
 
-/* A window that may reach beyond the image or has gaps, tap by tap. */
-INLINE void copy_taps(const anvil_conv_2d_int8_parameters *p, const int8_t *image, int32_t y,
-                      int32_t x, int8_t *to) {
+/* A window with gaps, tap by tap. */
+static __attribute__((noinline)) void copy_taps(const anvil_conv_2d_int8_parameters *p,
+                                                const int8_t *image, int32_t y, int32_t x,
+                                                int8_t *to) {
   const int32_t n = p->input_channels;
   for (int32_t tap_y = 0; tap_y < p->filter_h; ++tap_y) {
     const int32_t in_y = y + tap_y * p->dilation_h;
@@ -26,50 +27,74 @@ INLINE void copy_taps(const anvil_conv_2d_int8_parameters *p, const int8_t *imag
   }
 }
 
-/* A window whose rows have no gaps and lie inside of the image, between its sides. */
-INLINE void copy_rows(const anvil_conv_2d_int8_parameters *p, const int8_t *image, int32_t y,
-                      int32_t x, int8_t *to) {
-  const int32_t run = p->filter_w * p->input_channels;
-  const int32_t row = p->input_w * p->input_channels;
-  const int8_t *from = image + y * row + x * p->input_channels;
-  for (int32_t tap_y = 0; tap_y < p->filter_h; ++tap_y) {
-    if (y + tap_y >= 0 && y + tap_y < p->input_h) {
-      anvil_copy_bytes(to, from, run);
-    } else {
-      anvil_fill_bytes(to, (int8_t)p->input_zero_point, run);
-    }
-    from += row;
-    to += run;
+INLINE int32_t between(int32_t value, int32_t least, int32_t most) {
+  return value < least ? least : value > most ? most : value;
+}
+
+/* Which columns of a window at `x` are in the image. */
+static __attribute__((noinline)) void set_sides(const anvil_conv_2d_int8_parameters *p, int32_t x,
+                                                anvil_window *window) {
+  const int32_t n = p->input_channels;
+  const int32_t left = between(-x, 0, p->filter_w) * n;
+  const int32_t right = between(p->input_w - x, 0, p->filter_w) * n;
+  window->left = left;
+  window->inside = right > left ? right - left : 0;
+  if (window->run <= 16) {
+    window->mask = (1U << right) - 1 & ~((1U << left) - 1);
   }
+}
+
+/* What all windows have in common. */
+INLINE anvil_window window_of(const anvil_conv_2d_int8_parameters *p) {
+  return (anvil_window){.value = p->input_zero_point,
+                        .row = p->input_w * p->input_channels,
+                        .run = p->filter_w * p->input_channels};
 }
 
 /* Pair by pair; whether one pixel is left over, with its window in the first column. */
 INLINE bool all_windows(const anvil_conv_2d_int8_parameters *p, anvil_dots_2x4 *dots,
                         const int8_t *input, int8_t *columns) {
   const bool has_gaps = p->dilation_w != 1 || p->dilation_h != 1;
-  bool is_second = false;
+  int8_t *const second = columns + dots->n_steps * ANVIL_DOTS_STEP;
+  const int32_t last_x = p->input_w - p->filter_w;
+  anvil_window window = window_of(p);
+  int8_t *column = columns;
   for (int32_t batch = 0; batch < p->batches; ++batch) {
     for (int32_t out_y = 0; out_y < p->output_h; ++out_y) {
       const int32_t y = out_y * p->stride_h - p->pad_top;
+      const int32_t above = between(-y, 0, p->filter_h);
+      const int32_t below = between(p->input_h - y, above, p->filter_h);
+      window.above = above * window.run;
+      window.n_rows = below - above;
+      window.below = (p->filter_h - below) * window.run;
       int32_t x = -p->pad_left;
-      for (int32_t out_x = 0; out_x < p->output_w; ++out_x) {
-        int8_t *const column = columns + (is_second ? dots->n_steps * ANVIL_DOTS_STEP : 0);
-        if (has_gaps || x < 0 || x + p->filter_w > p->input_w) {
+      const int8_t *from = input + (y + above) * window.row + x * p->input_channels;
+      bool was_whole = false;
+      for (int32_t left = p->output_w; left > 0; --left) {
+        if (has_gaps) {
           copy_taps(p, input, y, x, column);
         } else {
-          copy_rows(p, input, y, x, column);
+          const bool is_whole = x >= 0 && x <= last_x;
+          if (!(is_whole && was_whole)) {
+            set_sides(p, x, &window);
+          }
+          was_whole = is_whole;
+          anvil_window__mve(&window, from, column);
+          from += p->stride_w * p->input_channels;
         }
         x += p->stride_w;
-        if (is_second) {
+        if (column == columns) {
+          column = second;
+        } else {
+          column = columns;
           anvil_dots_2x4__mve(dots);
           dots->output += 2 * p->output_channels;
         }
-        is_second = !is_second;
       }
     }
     input += p->input_h * p->input_w * p->input_channels;
   }
-  return is_second;
+  return column != columns;
 }
 
 /* A window is a pixel, and the pixels follow each other as those of the image do. */
