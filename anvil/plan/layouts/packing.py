@@ -42,6 +42,7 @@ LAYOUTS: tuple[str, ...] = (
     "neon_taps",
     "pair_blocks",
     "plain_rows",
+    "tile_taps",
     "wide_add",
     "windows",
 )
