@@ -36,7 +36,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import numpy.typing as npt
 
@@ -51,6 +51,7 @@ TRAVERSALS = (
     "depthwise",
     "channel_planes",
     "channel_rows",
+    "channel_sweeps",
     "pooling",
     "rows",
     "rows_of_eights",
@@ -115,7 +116,7 @@ def as_walked(lowered: KernelCall, packed: KernelCall) -> KernelCall:
 
 def in_place_inputs(traversal: str, call: KernelCall, tensors: Sequence[Tensor]) -> tuple[int, ...]:
     """The inputs where the output of `call` may start, though perhaps not a little below."""
-    if traversal not in {"channel_planes", "channel_rows"}:
+    if traversal not in {"channel_planes", "channel_rows", "channel_sweeps"}:
         return ()
     fields: dict[str, Any] = dict(call.parameters)
     (source,) = call.inputs
@@ -147,6 +148,9 @@ def _distance(
         return _threshold(ends * written_bytes, read * read_bytes)
     elif traversal in {"channel_planes", "channel_rows"}:
         ends, read = _planes(fields, _block(traversal, fields))
+        return _threshold(ends * written_bytes, read * read_bytes)
+    elif traversal == "channel_sweeps":
+        ends, read = _sweeps(fields)
         return _threshold(ends * written_bytes, read * read_bytes)
     elif traversal in {"convolution", "depthwise", "pooling"}:
         ends, read = _windows(traversal, fields)
@@ -242,7 +246,7 @@ def _windows(traversal: str, fields: Mapping[str, Any]) -> tuple[Addresses, Addr
 
 def _block(traversal: str, fields: Mapping[str, Any]) -> tuple[int, int]:
     """Rows and columns of the outputs whose windows are read together."""
-    if traversal == "channel_planes":
+    if traversal != "channel_rows":
         return fields["block_rows"], fields["block_columns"]
     if fields["input_w"] == fields["filter_w"] == 1:
         return fields["output_h"], 1
@@ -268,6 +272,38 @@ def _planes(fields: Mapping[str, Any], block: tuple[int, int]) -> tuple[Addresse
     first = (batch * fields["input_h"] + top) * fields["input_w"] + left
     read = np.where(np.maximum(top, left) >= _FAR, _FAR, first * pixel + channels)
     return ends.reshape(-1), _still_to_read(read.reshape(-1))
+
+
+def _sweeps(fields: Mapping[str, Any]) -> tuple[Addresses, Addresses]:
+    """As `_planes` with 16 channels, and of a block some rows at a time, from above.
+
+    What a step reads and the next one wants again is kept. No part of rows or columns is 1: the
+    last one may be one more.
+    """
+    pixel, stride = fields["input_channels"], fields["stride_h"]
+    kept = max(fields["filter_h"] - stride, 0)
+    ends, read = [], []
+    for batch in range(fields["batches"]):
+        for top, bottom in _parts(0, fields["output_h"], fields["block_rows"]):
+            for left, right in _parts(0, fields["output_w"], fields["block_columns"]):
+                column = max(left * fields["stride_w"] - fields["pad_left"], 0)
+                for channel in range(0, pixel, 16):
+                    for first, end in _parts(top, bottom, fields["rows"]):
+                        row = first * stride - fields["pad_top"] + (kept if first > top else 0)
+                        row = max(row, 0)
+                        is_inside = row < fields["input_h"] and column < fields["input_w"]
+                        source = (batch * fields["input_h"] + row) * fields["input_w"] + column
+                        read.append(source * pixel + channel if is_inside else _FAR)
+                        last = (batch * fields["output_h"] + end - 1) * fields["output_w"] + right
+                        ends.append((last - 1) * pixel + min(channel + 16, pixel))
+    return np.array(ends), _still_to_read(np.array(read))
+
+
+def _parts(start: int, stop: int, size: int) -> Iterator[tuple[int, int]]:
+    while start < stop:
+        end = stop if stop - start <= size + 1 else start + size
+        yield start, end
+        start = end
 
 
 def _first_taps(fields: Mapping[str, Any], axis: str, padding: str, dilation: int) -> Addresses:

@@ -22,8 +22,9 @@ typedef struct {
   int32_t pad_left;
   int32_t input_zero_point;
   int32_t output_max;
-  int32_t block_rows; /* of outputs; no block has less than two rows and two columns */
+  int32_t block_rows; /* of outputs; the last block has one more where one would be left */
   int32_t block_columns;
+  int32_t rows; /* of a block at once, the last ones as blocks */
 } anvil_depthwise_conv_2d_int8_tiles_parameters;
 
 /* 3x3 filters, with constants in the layout tile_taps. */

@@ -16,6 +16,7 @@ typedef struct {
   int32_t below;
   int32_t n_channels; /* to read, at most 16 */
   int32_t value;
+  const int8_t *beside; /* as many bytes of `value` */
 } anvil_strip;
 
 typedef struct {

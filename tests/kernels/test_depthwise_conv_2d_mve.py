@@ -32,7 +32,9 @@ if TYPE_CHECKING:
     from anvil.core.plan import KernelCall
 
 _M55 = next(platform for platform in PLATFORMS if platform.name == "cortex-m55")
-_VARIANT = next(v for v in variants_of("depthwise_conv_2d", "int8") if v.isa == "mve")
+_VARIANT = next(
+    v for v in variants_of("depthwise_conv_2d", "int8") if v.symbol.endswith("lanes__mve")
+)
 
 
 def _depthwise(size: tuple[int, int], n_channels: int) -> Case:

@@ -41,7 +41,7 @@ VARIANTS = [
 ]
 _LARGEST = 20_000  # bytes of a tensor
 _MOST_CASES = 60  # per variant
-IN_PLACE = {"channel_planes", "channel_rows"}
+IN_PLACE = {"channel_planes", "channel_rows", "channel_sweeps"}
 
 
 @functools.cache

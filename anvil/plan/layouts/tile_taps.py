@@ -10,13 +10,14 @@ One constant, `channels`, int32:
 
     output = ((sum + bias) * multiplier, its high half rounded, + addend) >> -shift, saturated
 
-The addend holds half of what is shifted out and the output's zero point. Halves below 0 are rounded
-up, not away from 0 as the reference's are, which shows unless all of them saturate, as after a ReLU.
+The addend holds half of what is shifted out and the output's zero point. Halves below 0 are
+rounded up, not away from 0 as the reference's are, which shows unless all of them saturate, as
+they do after a ReLU.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -44,6 +45,9 @@ if TYPE_CHECKING:
 
 _TAPS = 3
 _MOST_SHIFT = 22  # an int32 then holds any output before it is shifted
+_RECORD = 64  # bytes: four columns of 16 channels
+_MOST_ROWS = _MOST_COLUMNS = 30  # more do not fit
+_APART = 1.15  # how many more instructions are worth an output in place
 _FIELDS = (
     "batches",
     "input_h",
@@ -61,7 +65,7 @@ _FIELDS = (
 
 
 def pack(call: KernelCall, options: Options) -> KernelCall:
-    """The call of a `tiles` kernel. options: `records` of 4 columns that a block may have.
+    """The call of a `tiles` kernel. options: `bytes` of scratch for records and tiles.
 
     NotPackable where sums may wrap around or halves show, and for scales from 1/2 on.
     """
@@ -96,13 +100,14 @@ def pack(call: KernelCall, options: Options) -> KernelCall:
     channels = np.concatenate(
         [np.zeros(4, np.int32), weights.view("<i4").reshape(-1), rescaling.reshape(-1)]
     )
-    rows, columns = block_of(fields, int(options["records"]))
+    blocks = blocks_of(fields, int(options["bytes"]))
     return replace(
         call,
         parameters=(
             *((name, fields[name]) for name in _FIELDS),
-            ("block_rows", rows),
-            ("block_columns", columns),
+            ("block_rows", blocks.rows),
+            ("block_columns", blocks.columns),
+            ("rows", blocks.rows_at_once),
         ),
         constants=(constant_of("channels", channels),),
     )
@@ -125,33 +130,77 @@ def unpack(packed: KernelCall, options: Options) -> dict[str, Array]:
     }
 
 
-def block_of(fields: Mapping[str, Any], n_records: int) -> tuple[int, int]:
-    """Rows and columns of outputs of a block: what needs the fewest instructions.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blocks:
+    """Of outputs; the last has one more row or column where one would be left."""
 
-    No block, the last one included, has a single row or column, since outputs come in pairs.
+    rows: int
+    columns: int
+    rows_at_once: int  # and again the last ones may be one more
+
+    def instructions(self, fields: Mapping[str, Any]) -> float:
+        """What the layer takes, about."""
+        n_channels: int = fields["input_channels"]
+        cost = 0
+        for columns in parts(fields["output_w"], self.columns):
+            n_across = -(-columns // 2)
+            n_strips = n_across if _is_shared(fields) else columns
+            for block_rows in parts(fields["output_h"], self.rows):
+                steps = parts(block_rows, self.rows_at_once)
+                n_tiles = sum(-(-rows // 2) for rows in steps) * n_across
+                n_rows = block_rows * fields["stride_h"] + max(_TAPS - fields["stride_h"], 0)
+                by_channel = 16 * len(steps) + n_tiles * (15 if _is_shared(fields) else 18)
+                by_group = len(steps) * (80 + 90 * n_strips) + 14 * n_strips * n_rows
+                cost += n_channels * by_channel + -(-n_channels // 16) * by_group
+        return cost
+
+    def bytes_needed(self, fields: Mapping[str, Any]) -> int:
+        """Of records, and of the table of tiles, as the kernel lays them out."""
+        rows = max(parts(fields["output_h"], self.rows_at_once))
+        columns = max(parts(fields["output_w"], self.columns))
+        n_across = -(-columns // 2)
+        n_strips = n_across if _is_shared(fields) else columns
+        n_rows = (rows - 1) * fields["stride_h"] + _TAPS
+        n_tiles = -(-rows // 2) * n_across
+        return n_strips * n_rows * _RECORD + n_tiles * (8 if _is_shared(fields) else 20)
+
+
+def parts(whole: int, size: int) -> list[int]:
+    """`whole` in parts of `size` and a last one of at least 2, which may be one more."""
+    found = []
+    while whole:
+        found.append(whole if whole <= size + 1 else size)
+        whole -= found[-1]
+    return found
+
+
+def blocks_of(fields: Mapping[str, Any], most_bytes: int) -> Blocks:
+    """What needs the fewest instructions, or a little more and lies in place.
+
+    Raises NotPackable where nothing fits in `most_bytes`.
     """
-    found = min(_blocks(fields, n_records), default=None)
-    if found is None:
-        raise NotPackable("no block of at least two rows and columns fits")
-    return found[1:]
+    fitting = [b for b in _candidates(fields) if b.bytes_needed(fields) <= most_bytes]
+    if not fitting:
+        raise NotPackable("no block of two rows and two columns fits into its scratch")
+
+    def cost(blocks: Blocks) -> tuple[float, int]:
+        is_whole = blocks.rows == fields["output_h"] and blocks.columns == fields["output_w"]
+        return blocks.instructions(fields) * (1.0 if is_whole else _APART), blocks.rows_at_once
+
+    return min(fitting, key=cost)
 
 
-def _blocks(fields: Mapping[str, Any], n_records: int) -> Iterator[tuple[float, int, int]]:
-    """What a block costs the layer, about, its rows and its columns."""
+def _candidates(fields: Mapping[str, Any]) -> Iterator[Blocks]:
     height, width = fields["output_h"], fields["output_w"]
-    is_shared = fields["stride_h"] == fields["stride_w"] == 1
-    n_groups = -(-fields["input_channels"] // 16)
-    for columns in range(2, width + 1):
-        if width % columns == 1:
-            continue
-        n_strips = -(-columns // 2) if is_shared else columns
-        for rows in range(2, height + 1):
-            n_rows = (rows - 1) * fields["stride_h"] + _TAPS
-            if height % rows == 1 or n_strips * n_rows > n_records:
-                continue
-            n_blocks = -(-height // rows) * -(-width // columns)
-            n_tiles = -(-rows // 2) * -(-columns // 2)
-            by_channel = 16 + n_tiles * (15 if is_shared else 18)
-            by_group = 60 + n_strips * (70 + 14 * n_rows)
-            cost = n_blocks * (fields["input_channels"] * by_channel + n_groups * by_group)
-            yield cost, rows, columns
+    # Rows that are written lie before all that is still to be read: then one block may be all.
+    is_behind = width <= fields["input_w"] and fields["pad_top"] < _TAPS
+    for rows in range(2, min(height, _MOST_ROWS) + 1):
+        if is_behind or rows == height:
+            yield Blocks(rows=height, columns=width, rows_at_once=rows)
+        for columns in range(2, min(width, _MOST_COLUMNS) + 1):
+            yield Blocks(rows=rows, columns=columns, rows_at_once=rows)
+
+
+def _is_shared(fields: Mapping[str, Any]) -> bool:
+    """Whether four outputs read the same values."""
+    return bool(fields["stride_h"] == fields["stride_w"] == 1)
