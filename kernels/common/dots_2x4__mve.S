@@ -8,7 +8,8 @@
      r1, r11  the columns            r3  weights and scales, in the order in which they are read
      r5       the first column's output      r7  output channels left      r9  rounds left
      sp       what a block begins with: r1, r9, r11; where the first round enters, and the last
-              one; the zero point, and how far the second column's output lies behind the first's
+              one; the zero point, and how far the second column's output lies behind the first's;
+              of pairs: what is still to be copied, how many are left, and the first one's output
 
    A step is 16 products of each sum. Rounds of eight steps lie unrolled, the highest step first, and
    the last round enters in the middle. Step 0 comes before all of them, since it need not add. */
@@ -20,6 +21,9 @@
 #define AT_FIRST 12
 #define AT_LAST 16
 #define AT_ZERO_POINT 20
+#define AT_PAIRS 28
+#define AT_OUTPUT 36
+#define AT_DOTS 40
 
   .macro step multiply, offset
   vldrw.u32 q0, [r1, #\offset]
@@ -44,7 +48,8 @@
   .type anvil_dots_2x4__mve, %function
 anvil_dots_2x4__mve:
   push {r4-r11, lr}
-  sub sp, #28
+  sub sp, #44
+  str r0, [sp, #AT_DOTS]
   ldrd r1, r11, [r0]                /* columns */
   ldrd r3, r5, [r0, #8]             /* weights, output */
   ldrd r2, r7, [r0, #16]            /* bytes between outputs, channels */
@@ -75,6 +80,22 @@ anvil_dots_2x4__mve:
   moveq r8, r4
   str r8, [sp, #AT_FIRST]
   str r9, [sp, #4]
+  ldr r2, [r0, #40]
+  cbz r2, block
+  ldrd r4, r6, [r0, #32]
+
+pair:                               /* r2 bytes from r4, r6 left */
+  mov r8, r4
+  ldr r1, [sp]
+  wlstp.8 lr, r2, 6f
+5:
+  vldrb.u8 q0, [r8], #16
+  vstrb.8 q0, [r1], #16
+  letp lr, 5b
+6:
+  add r4, r2
+  strd r4, r6, [sp, #AT_PAIRS]
+  str r5, [sp, #AT_OUTPUT]
 
 block:
   ldm sp, {r1, r9, r11}
@@ -137,6 +158,18 @@ rescale:
   vstrbt.32 q0, [r5]
   vstrbt.32 q1, [r4]
 4:
-  add sp, #28
+  ldr r0, [sp, #AT_DOTS]
+  ldr r2, [r0, #40]
+  cbz r2, 7f
+  ldrd r4, r6, [sp, #AT_PAIRS]
+  subs r6, #1
+  beq 7f
+  ldr r5, [sp, #AT_OUTPUT]
+  ldr r3, [r0, #8]
+  ldr r7, [r0, #20]
+  add r5, r5, r7, lsl #1
+  b pair
+7:
+  add sp, #44
   pop {r4-r11, pc}
   .size anvil_dots_2x4__mve, . - anvil_dots_2x4__mve

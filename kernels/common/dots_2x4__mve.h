@@ -14,7 +14,10 @@ typedef struct {
   int32_t output_distance; /* bytes from there to the second column's; 0 where both are the same */
   int32_t n_channels;
   int32_t n_steps;
-  int32_t zero_point; /* of the output */
+  int32_t zero_point;  /* of the output */
+  const int8_t *input; /* of pairs of columns that lie one behind the other, the first one */
+  int32_t n_pairs;     /* copied to `values` one after the other; outputs lie so, too */
+  int32_t pair_bytes;  /* 0 where `values` are there already, and those alone are wanted */
 } anvil_dots_2x4;
 
 void anvil_dots_2x4__mve(const anvil_dots_2x4 *dots);

@@ -108,11 +108,21 @@ INLINE bool is_pointwise(const anvil_conv_2d_int8_parameters *p) {
 INLINE bool all_pixels(const anvil_conv_2d_int8_parameters *p, anvil_dots_2x4 *dots,
                        const int8_t *input, int8_t *columns) {
   const int32_t n_channels = p->input_channels;
-  int8_t *const second = columns + dots->n_steps * ANVIL_DOTS_STEP;
   int32_t left = p->batches * p->output_h * p->output_w;
+  if (n_channels % 4 == 0 && left >= 2) {
+    dots->values[1] = columns + n_channels;
+    dots->input = input;
+    dots->n_pairs = left / 2;
+    dots->pair_bytes = 2 * n_channels;
+    anvil_dots_2x4__mve(dots);
+    dots->pair_bytes = 0;
+    input += left / 2 * 2 * n_channels;
+    dots->output += left / 2 * 2 * p->output_channels;
+    left %= 2;
+  }
   for (; left >= 2; left -= 2) {
     anvil_copy_bytes(columns, input, n_channels);
-    anvil_copy_bytes(second, input + n_channels, n_channels);
+    anvil_copy_bytes(columns + dots->n_steps * ANVIL_DOTS_STEP, input + n_channels, n_channels);
     anvil_dots_2x4__mve(dots);
     input += 2 * n_channels;
     dots->output += 2 * p->output_channels;

@@ -32,8 +32,12 @@ void run_cases(void) {
   uint8_t *count = counts;
   *count++ = (uint8_t)changed(0, 0, 0, 0, careless);
   for (int32_t n = 1; n <= 5; ++n) {
-    const anvil_dots_2x4 dots = {{pixels, pixels + 256}, stream, outputs, 8, n, 4 * n - 3, 3};
+    const anvil_dots_2x4 dots = {{pixels, pixels + 256}, stream, outputs, 8, n, 4 * n - 3, 3,
+                                 0, 0, 0};
     *count++ = (uint8_t)changed(&dots, 0, 0, 0, (plain)anvil_dots_2x4__mve);
+    const anvil_dots_2x4 pairs = {{records, records + 32}, stream, outputs, n, n, 2, 3,
+                                  pixels, n, 64};
+    *count++ = (uint8_t)changed(&pairs, 0, 0, 0, (plain)anvil_dots_2x4__mve);
   }
   for (int32_t run = 8; run <= 24; run += 8) {
     for (int32_t inside = run - 2; inside <= run; inside += 2) {
@@ -70,4 +74,4 @@ def test_registers_and_stack_are_kept(tmp_path: Path) -> None:
     platform = next(p for p in PLATFORMS if p.name == "cortex-m55")
     sources = [str(ROOT / "kernels" / source) for source in _SOURCES]
     counts = program_output(platform, _PROGRAM, tmp_path, sources=sources)
-    assert list(counts) == [102, *[0] * 20]
+    assert list(counts) == [102, *[0] * 25]

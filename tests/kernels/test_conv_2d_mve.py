@@ -42,6 +42,8 @@ def _around_the_blocks() -> list[Case]:
     cases = [_pointwise(n, 5, 7, n) for n in range(1, 5)]
     cases += [_pointwise(3, 16 * n - n % 3, 5, n) for n in steps]
     cases += [_pointwise(3, 20, n, n) for n in range(1, 10)]
+    # One run of pairs, an odd pixel behind it; channels that four divides, and others.
+    cases += [_pointwise(n, depth, 6, n) for n in (1, 2, 3, 8, 9) for depth in (4, 8, 15, 16, 36)]
     return cases
 
 
