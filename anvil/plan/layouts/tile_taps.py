@@ -27,7 +27,6 @@ from anvil.ops.arrays import constant_array, constant_of
 from anvil.ops.requantize import INT32_MAX, INT32_MIN
 from anvil.plan.layouts.packing import NotPackable
 from anvil.plan.layouts.rescaling import (
-    INT8_MAX,
     INT8_MIN,
     agreeing,
     rounded_twice,
@@ -88,8 +87,8 @@ def pack(call: KernelCall, options: Options) -> KernelCall:
     def form(values: Int64Array) -> Int64Array:
         high = values * given["multiplier"].astype(np.int64)[:, None] + (1 << 30) >> 31
         added = np.clip(high + addend[:, None], INT32_MIN, INT32_MAX)
-        outputs: Int64Array = np.clip(added >> shift[:, None], INT8_MIN, INT8_MAX)
-        return np.minimum(outputs, bounds[1])
+        outputs: Int64Array = np.clip(added >> shift[:, None], INT8_MIN, bounds[1])
+        return outputs
 
     if not agreeing(form, reference, sums).all():
         raise NotPackable("its outputs do not begin at their zero point, so that halves show")
@@ -138,10 +137,10 @@ class Blocks:
     columns: int
     rows_at_once: int  # and again the last ones may be one more
 
-    def instructions(self, fields: Mapping[str, Any]) -> float:
+    def instructions(self, fields: Mapping[str, Any]) -> int:
         """What the layer takes, about."""
         n_channels: int = fields["input_channels"]
-        cost = 0
+        cost: int = 0
         for columns in parts(fields["output_w"], self.columns):
             n_across = -(-columns // 2)
             n_strips = n_across if _is_shared(fields) else columns
@@ -151,7 +150,7 @@ class Blocks:
                 n_rows = block_rows * fields["stride_h"] + max(_TAPS - fields["stride_h"], 0)
                 by_channel = 16 * len(steps) + n_tiles * (15 if _is_shared(fields) else 18)
                 by_group = len(steps) * (80 + 90 * n_strips) + 14 * n_strips * n_rows
-                cost += n_channels * by_channel + -(-n_channels // 16) * by_group
+                cost += int(n_channels * by_channel + -(-n_channels // 16) * by_group)
         return cost
 
     def bytes_needed(self, fields: Mapping[str, Any]) -> int:
@@ -160,7 +159,7 @@ class Blocks:
         columns = max(parts(fields["output_w"], self.columns))
         n_across = -(-columns // 2)
         n_strips = n_across if _is_shared(fields) else columns
-        n_rows = (rows - 1) * fields["stride_h"] + _TAPS
+        n_rows = (rows - 1) * int(fields["stride_h"]) + _TAPS
         n_tiles = -(-rows // 2) * n_across
         return n_strips * n_rows * _RECORD + n_tiles * (8 if _is_shared(fields) else 20)
 
