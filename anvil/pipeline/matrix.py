@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 INSTALL = f"python -m pip install anvil-build=={__version__}"
 # What Debian and Ubuntu call the emulators; Node.js runs what is built for browsers.
-_EMULATORS = "qemu-system-arm qemu-user"
+_EMULATORS = "qemu-system-arm qemu-system-misc qemu-user"
 # What makes the root file system as an ordinary user, on Ubuntu, too.
 _IMAGE_PACKAGES = "mmdebstrap bubblewrap uidmap debian-archive-keyring"
 _FORMAT = 1

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _RUNNERS = {
     "qemu-system-arm": "anvil.verify.qemu_system",
+    "qemu-system-riscv32": "anvil.verify.qemu_system",
     "qemu-user": "anvil.verify.qemu_user",
     "node": "anvil.verify.node",
     "native": "anvil.verify.native",

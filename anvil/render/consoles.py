@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from anvil.core.diagnostics import Diagnostic
-from anvil.core.target import CmsdkConsole, Console
+from anvil.core.target import ClockedConsole, Console
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,9 +40,9 @@ _UART_BAUDRATE = {
 }
 _BAUDRATES = {"uarte": _UARTE_BAUDRATE, "nrf-uart": _UART_BAUDRATE}
 
-# BAUDDIV of the Cortex-M System Design Kit's UART (its Technical Reference Manual, 4.4).
-_CMSDK_LEAST_DIVIDER = 16
-_CMSDK_GREATEST_DIVIDER = (1 << 20) - 1
+# The least and the greatest divider: BAUDDIV of the Cortex-M System Design Kit's UART (its Technical
+# Reference Manual, 4.4), and div + 1 of SiFive's (FE310-G002 Manual, UART).
+_DIVIDERS = {"cmsdk-uart": (16, (1 << 20) - 1), "sifive-uart": (16, 1 << 16)}
 # Both ends sample in the middle of a bit: ten bits may drift by half of one, at two clocks.
 _MAX_RATE_ERROR = 0.02
 
@@ -67,22 +67,27 @@ _FILES = {
         "firmware/device/counter_cycles.c",
         "firmware/device/soc_mps3.c",
     ),
+    "sifive-uart": (
+        "firmware/device/console_sifive.c",
+        "firmware/device/counter_mcycle.c",
+        "firmware/device/soc_fe310.c",
+    ),
 }
 
 
-def console_files(console: Console | CmsdkConsole) -> Mapping[str, str]:
+def console_files(console: Console | ClockedConsole) -> Mapping[str, str]:
     """The driver's files: path in the project -> plain file under templates/."""
     return {path: path for path in _FILES[console.kind]}
 
 
-def console_values(console: Console | CmsdkConsole) -> dict[str, Any]:
+def console_values(console: Console | ClockedConsole) -> dict[str, Any]:
     """What templates say of a console without problems."""
     values: dict[str, Any] = {
         "has_pins": isinstance(console, Console),
         "console_base": f"0x{console.base:08X}",
         "baud": console.baud,
     }
-    if isinstance(console, CmsdkConsole):
+    if isinstance(console, ClockedConsole):
         return values | {"baud_divider": _divider(console)}
     tx_port, tx_pin = divmod(console.tx_pin, _PINS_PER_PORT)
     rx_port, rx_pin = divmod(console.rx_pin, _PINS_PER_PORT)
@@ -97,7 +102,7 @@ def console_values(console: Console | CmsdkConsole) -> dict[str, Any]:
     }
 
 
-def console_problems(target: str, console: Console | CmsdkConsole) -> list[Diagnostic]:
+def console_problems(target: str, console: Console | ClockedConsole) -> list[Diagnostic]:
     """What no driver here can do."""
     problems = []
     if console.kind not in _FILES:
@@ -109,10 +114,11 @@ def console_problems(target: str, console: Console | CmsdkConsole) -> list[Diagn
                 hint=f"the kinds that have a driver are {' and '.join(sorted(_FILES))}",
             )
         )
-    if isinstance(console, CmsdkConsole):
+    if isinstance(console, ClockedConsole):
         divider = _divider(console)
+        least, greatest = _DIVIDERS.get(console.kind, (1, 0))
         is_possible = (
-            _CMSDK_LEAST_DIVIDER <= divider <= _CMSDK_GREATEST_DIVIDER
+            least <= divider <= greatest
             and abs(console.clock_hz / divider / console.baud - 1) <= _MAX_RATE_ERROR
         )
         message = f"no divider of {console.clock_hz} Hz gives {console.baud} baud"
@@ -134,6 +140,6 @@ def console_problems(target: str, console: Console | CmsdkConsole) -> list[Diagn
     return problems
 
 
-def _divider(console: CmsdkConsole) -> int:
+def _divider(console: ClockedConsole) -> int:
     """The nearest."""
     return (2 * console.clock_hz + console.baud) // (2 * console.baud)

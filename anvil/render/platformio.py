@@ -30,11 +30,12 @@ _TOOL_SCONS_VERSION = "4.41101.0"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Machine:
-    """What counts time in one machine of qemu-system-arm."""
+    """What counts time in one of QEMU's machines."""
 
     counter: str  # plain file under templates/ that reads it
-    timer_base: int  # address
-    instructions_per_tick: int  # nanoseconds per tick, under `-icount shift=0`
+    timer_base: int = 0  # address
+    instructions_per_tick: int = 1  # nanoseconds per tick, under `-icount shift=0`
+    soc: str = "firmware/emulator/soc_emulator.c"
 
 
 _CMSDK_TIMER = _Machine(  # 25 MHz
@@ -56,6 +57,9 @@ _MACHINES = {
         timer_base=0x40008000,
         instructions_per_tick=125,
     ),
+    "virt": _Machine(
+        counter="firmware/emulator/counter_minstret.c", soc="firmware/emulator/soc_virt.c"
+    ),
 }
 
 _MAX_PORTS = 255
@@ -68,9 +72,7 @@ _PLAIN_FILES = {
     "firmware/common/protocol.h": "firmware/common/protocol.h",
     "firmware/common/stack.c": "firmware/common/stack.c",
     "firmware/common/stack.h": "firmware/common/stack.h",
-    "firmware/common/startup.c": "firmware/common/startup.c",
     "firmware/emulator/console_semihosting.c": "firmware/emulator/console_semihosting.c",
-    "firmware/emulator/soc_emulator.c": "firmware/emulator/soc_emulator.c",
     "platformio/packages/tool-scons/scons.py": "platformio/scons.py",
     "platformio/platforms/anvil/builder/main.py": "platformio/builder.py",
 }
@@ -137,8 +139,18 @@ def _chosen_files(target: Target) -> dict[str, str]:
     """Path in the project -> plain file, of those that depend on the board and the emulator."""
     assert target.console is not None
     assert target.emulator.machine is not None
-    counter = _MACHINES[target.emulator.machine].counter
-    return {counter: counter, **console_files(target.console)}
+    machine = _MACHINES[target.emulator.machine]
+    start_up = "startup_riscv.c" if _is_riscv(target) else "startup.c"
+    return {
+        "firmware/common/startup.c": f"firmware/common/{start_up}",
+        machine.counter: machine.counter,
+        machine.soc: machine.soc,
+        **console_files(target.console),
+    }
+
+
+def _is_riscv(target: Target) -> bool:
+    return target.core.architecture.startswith("rv32")
 
 
 def _banner(path: str, template: str, plan_digest: str) -> bytes:
@@ -181,6 +193,7 @@ def _values(plan: Plan, plan_digest: str) -> dict[str, Any]:
         "n_interrupts": target.n_interrupts,
         "stack_bytes": target.stack_bytes,
         "machine": machine,
+        "is_riscv": _is_riscv(target),
         "timer_base": f"0x{counter.timer_base:08X}",
         "instructions_per_tick": counter.instructions_per_tick,
         "platformio_version": PLATFORMIO_VERSION,

@@ -19,7 +19,11 @@ if TYPE_CHECKING:
     from anvil.verify.invocation import Invocation
 
 _TEXT = re.compile(r"text ([0-9a-f]+) (\S+)\s*(.*)")
-_RUNNERS = {"qemu-system-arm": qemu_system, "qemu-user": qemu_user}
+_RUNNERS = {
+    "qemu-system-arm": qemu_system,
+    "qemu-system-riscv32": qemu_system,
+    "qemu-user": qemu_user,
+}
 
 
 def can_count(invocation: Invocation) -> bool:

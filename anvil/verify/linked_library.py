@@ -22,10 +22,13 @@ _MAGIC = b"!<arch>\n"
 _HEADER_BYTES = 60
 _SHF_ALLOC = 0x2
 _THUMB_BIT = 1
-# ELF for the Arm Architecture: relocations that change nothing or a halfword; the others that
-# compilers emit for these cores change a word.
-_R_ARM_NONE = 0
-_HALFWORD_RELOCATIONS = frozenset({102, 103})  # R_ARM_THM_JUMP11, R_ARM_THM_JUMP8
+# Bytes that a relocation changes, where it is not a word, of those that compilers emit for these
+# cores: ELF for the Arm Architecture; RISC-V ABIs Specification.
+_WIDTHS = {
+    "EM_ARM": {0: 0, 102: 2, 103: 2},  # R_ARM_NONE, R_ARM_THM_JUMP11, R_ARM_THM_JUMP8
+    # R_RISCV_NONE; CALL and CALL_PLT, of two instructions; RVC_BRANCH, RVC_JUMP and RVC_LUI
+    "EM_RISCV": {0: 0, 18: 8, 19: 8, 44: 2, 45: 2, 46: 2},
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,14 +160,13 @@ def _definitions(content: bytes) -> Iterator[_Definition]:
 def _relocated(elf: Any, section: Any, start: int, n_bytes: int) -> frozenset[int]:  # noqa: ANN401  pyelftools has no types
     """The bytes of a definition, counted from its start, that the linker changes."""
     relocations = elf.get_section_by_name(f".rel{section.name}")
+    relocations = relocations or elf.get_section_by_name(f".rela{section.name}")
     if relocations is None:
         return frozenset()
+    widths = _WIDTHS.get(elf["e_machine"], {})
     changed: set[int] = set()
     for relocation in relocations.iter_relocations():
-        kind = relocation["r_info_type"]
-        if kind == _R_ARM_NONE:
-            continue
-        width = 2 if kind in _HALFWORD_RELOCATIONS else 4
+        width = widths.get(relocation["r_info_type"], 4)
         first = relocation["r_offset"] - start
         changed.update(range(max(first, 0), min(first + width, n_bytes)))
     return frozenset(changed)

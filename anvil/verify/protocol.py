@@ -29,6 +29,7 @@ _INFO = struct.Struct("<BBBBI")  # version, counter kind, inputs, outputs, arena
 _RESULT = struct.Struct("<QI")  # count, stack bytes
 _ERROR = struct.Struct("<III")  # code, expected, found
 _FAULT = struct.Struct("<7I")  # exception, pc, lr, CFSR, HFSR, address, sp
+_TRAP = struct.Struct("<6I")  # of RISC-V: mcause, mepc, ra, mtval, sp, bottom of the stack
 _MODEL_DIGITS = 64
 _MAX_BLOCK_BYTES = 254
 _SEQUENCES = 1 << 16
@@ -231,6 +232,17 @@ def parse_result(target: str, payload: bytes, output_bytes: Sequence[int]) -> An
 
 
 _EXCEPTIONS = {2: "NMI", 3: "hard fault", 4: "memory fault", 5: "bus fault", 6: "usage fault"}
+# The RISC-V Instruction Set Manual, volume II: mcause.
+_TRAPS = {
+    0: "an instruction's misaligned address",
+    1: "an instruction access fault",
+    2: "an illegal instruction",
+    3: "a breakpoint",
+    4: "a load's misaligned address",
+    5: "a load access fault",
+    6: "a store's misaligned address",
+    7: "a store access fault",
+}
 
 
 def device_failure(target: str, frame: Frame) -> AnvilError:
@@ -251,6 +263,16 @@ def device_failure(target: str, frame: Frame) -> AnvilError:
             "fault",
             f"the firmware stopped with a {name} {place} (sp 0x{sp:08x}, CFSR 0x{cfsr:08x}, "
             f"HFSR 0x{hfsr:08x}, BFAR 0x{address:08x})",
+            "look the addresses up in the ELF file with addr2line or a debugger",
+        )
+    if frame.kind == MessageType.FAULT and len(frame.payload) == _TRAP.size:
+        cause, pc, ra, value, sp, bottom = _TRAP.unpack(frame.payload)
+        name = _TRAPS.get(cause, f"trap {cause:#x}") + " after a stack overflow" * (sp < bottom)
+        return failure(
+            target,
+            "fault",
+            f"the firmware stopped with {name} at pc 0x{pc:08x}, ra 0x{ra:08x} (sp 0x{sp:08x}, "
+            f"mtval 0x{value:08x})",
             "look the addresses up in the ELF file with addr2line or a debugger",
         )
     return failure(target, "protocol", f"message {frame.kind:#x} of {len(frame.payload)} bytes")

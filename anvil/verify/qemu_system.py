@@ -1,4 +1,4 @@
-"""Runs the emulator's firmware in qemu-system-arm, its console on our pipes.
+"""Runs the emulator's firmware in QEMU's model of a machine, its console on our pipes.
 
 All requests go in at once and all answers come back at the end: a pipe loses nothing.
 """
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from anvil.verify.invocation import Invocation, RunResult
 
+_PACKAGES = {"qemu-system-arm": "qemu-system-arm", "qemu-system-riscv32": "qemu-system-misc"}
 _PASSED_ON = ("PATH", "LD_LIBRARY_PATH")
 _LAST_LINES = 10
 # Where a machine has the chip's own memories: enough for builds whose outputs are all tensors, and
@@ -43,9 +44,15 @@ def command(qemu: str, emulator: Emulator, firmware: Path, *, count: bool) -> li
         *("-semihosting-config", "enable=on,target=native"),
         # One instruction then takes 1 ns of the machine's time, which its timer counts.
         *(("-icount", "shift=0") if count else ()),
-        "-kernel",
-        str(firmware),
+        *_loaded(emulator, firmware),
     ]
+
+
+def _loaded(emulator: Emulator, firmware: Path) -> tuple[str, ...]:
+    """A Cortex-M finds its entry in the vectors; RISC-V's machines begin at one of their own."""
+    if emulator.kind == "qemu-system-riscv32":
+        return ("-bios", "none", "-device", f"loader,file={firmware},cpu-num=0")
+    return ("-kernel", str(firmware))
 
 
 def program_file(invocation: Invocation) -> str:
@@ -62,10 +69,11 @@ def run(invocation: Invocation, *, qemu_options: Sequence[str] = ()) -> RunResul
     """
     target = invocation.target
     firmware = built_file(invocation, program_file(invocation)).absolute()
-    qemu = find_program("qemu-system-arm")
+    program = invocation.emulator.kind
+    qemu = find_program(program)
     if qemu is None:
         raise missing_tool(
-            invocation, "qemu-system-arm is not installed", "apt-get install qemu-system-arm"
+            invocation, f"{program} is not installed", f"apt-get install {_PACKAGES[program]}"
         )
     hello = protocol.Frame(kind=protocol.MessageType.HELLO, sequence=0, payload=b"")
     requests = [hello] + [
@@ -105,7 +113,7 @@ def run(invocation: Invocation, *, qemu_options: Sequence[str] = ()) -> RunResul
         raise protocol.failure(
             target,
             "failed",
-            f"qemu-system-arm ended with exit code {completed.returncode} after {len(results)} "
+            f"{program} ended with exit code {completed.returncode} after {len(results)} "
             f"of {len(invocation.batches)} inferences{_last_lines(completed.stderr)}",
         )
     info = protocol.parse_info(target, greetings[0].payload)

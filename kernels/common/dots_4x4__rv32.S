@@ -56,7 +56,10 @@
   .type anvil_dots_4x4__rv32, @function
   .p2align 2
 anvil_dots_4x4__rv32:
+  .cfi_sections .debug_frame
+  .cfi_startproc
   addi sp, sp, -FRAME_BYTES
+  .cfi_def_cfa_offset FRAME_BYTES
   sw ra, 8(sp)
   sw s0, 12(sp)
   sw s1, 16(sp)
@@ -134,4 +137,5 @@ anvil_dots_4x4__rv32:
   lw s11, 56(sp)
   addi sp, sp, FRAME_BYTES
   ret
+  .cfi_endproc
   .size anvil_dots_4x4__rv32, . - anvil_dots_4x4__rv32

@@ -101,7 +101,7 @@ void work_run(uint8_t mode, uint32_t n_loops) {
         frame[i] = mode;
     }
     if (mode == 1) {
-        __asm__ volatile("udf #0");
+        __asm__ volatile(%(undefined)s);
     } else if (mode == 2) {
         sink = recurse(1000000);
     } else if (mode == 3) {
@@ -110,10 +110,16 @@ void work_run(uint8_t mode, uint32_t n_loops) {
         }
     }
     if (n_loops > 0) {
-        __asm__ volatile("1: subs %%0, #1\\n nop\\n nop\\n bne 1b" : "+r"(n_loops) : : "cc");
+        __asm__ volatile(%(loop)s : "+r"(n_loops) : : "cc");
     }
 }
 """
+
+# By the first letters of the core's architecture: an undefined instruction, and the loop.
+_INSTRUCTIONS = {
+    "arm": ('"udf #0"', r'"1: subs %0, #1\n nop\n nop\n bne 1b"'),
+    "rv3": ('"unimp"', r'"1: addi %0, %0, -1\n nop\n nop\n bnez %0, 1b"'),
+}
 
 
 def control(mode: int = RUN, n_loops: int = 0) -> bytes:
@@ -142,11 +148,13 @@ def built_in_target(name: str) -> Target:
 def project(target: Target) -> dict[str, bytes]:
     """The rendered project around the hand-written library."""
     sizes = {"n_data": N_DATA_BYTES, "n_control": N_CONTROL_BYTES, "frame": FRAME_BYTES}
+    undefined, loop = _INSTRUCTIONS[target.core.architecture[:3]]
     library = {
         "library/include/echo.h": _HEADER,
         "library/src/echo.c": _SOURCE % sizes,
         "library/kernels/work/work.h": _WORK_HEADER,
-        "library/kernels/work/work.c": _WORK_SOURCE % sizes,
+        "library/kernels/work/work.c": _WORK_SOURCE
+        % (sizes | {"undefined": undefined, "loop": loop}),
     }
     plan = Plan(
         name=NAME,

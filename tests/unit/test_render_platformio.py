@@ -10,7 +10,7 @@ import pytest
 
 from anvil import __version__
 from anvil.core.diagnostics import AnvilError
-from anvil.core.target import CmsdkConsole, Console, Emulator
+from anvil.core.target import ClockedConsole, Console, Emulator
 from anvil.render.platformio import render_platformio
 from tests.support import echo_firmware as echo
 from tests.support.networks import Network
@@ -138,7 +138,7 @@ def test_a_board_without_flash_is_loaded_not_flashed() -> None:
     assert b"pyocd" not in files["README.md"]
     assert b"upload_command" not in files["platformio.ini"]
     board = files["firmware/device/board.h"].decode()
-    assert "#define CONSOLE_BAUDDIV 217u /* 115200 baud */" in board  # 25 MHz / 115200 = 217.01
+    assert "#define CONSOLE_DIVIDER 217u /* 115200 baud */" in board  # 25 MHz / 115200 = 217.01
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ def test_a_board_without_flash_is_loaded_not_flashed() -> None:
 def test_rates_that_no_divider_makes_are_refused(clock_hz: int, baud: int) -> None:
     """A divider of 9 is too small, 16.5 is 3 % off, and 1,250,000 has too many bits."""
     target = echo.built_in_target("corstone300")
-    console = CmsdkConsole(kind="cmsdk-uart", base=0, clock_hz=clock_hz, baud=baud)
+    console = ClockedConsole(kind="cmsdk-uart", base=0, clock_hz=clock_hz, baud=baud)
     with pytest.raises(AnvilError) as caught:
         echo.project(dataclasses.replace(target, console=console))
     assert [d.path for d in caught.value.diagnostics] == ["console.baud"]

@@ -21,7 +21,8 @@
    INVOKE   -> ACCEPTED  payload: all inputs, one after the other
             -> RESULT    count (8), stack bytes (4), all outputs
             or ERROR     code (4), what was expected (4), what was found (4)
-   a fault  -> FAULT     exception number, pc, lr, CFSR, HFSR, address, sp (4 each) */
+   a fault  -> FAULT     exception number, pc, lr, CFSR, HFSR, address, sp (4 each),
+            or, of RISC-V, mcause, mepc, ra, mtval, sp, the bottom of the stack (4 each) */
 
 #define PROTOCOL_VERSION 1
 

@@ -21,7 +21,7 @@
 static bool started;
 
 void console_start(void) {
-  BAUDDIV = CONSOLE_BAUDDIV;
+  BAUDDIV = CONSOLE_DIVIDER;
   CTRL = CTRL_TX_ENABLE | CTRL_RX_ENABLE;
   started = true;
 }
