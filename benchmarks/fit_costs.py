@@ -55,13 +55,13 @@ if TYPE_CHECKING:
     from anvil.core.target import Target
     from anvil.plan.features import Names
 
-TARGETS = ("nrf52840", "corstone300", "rpi4", "rpi5", "linux-x86_64", "browser")
-COUNTED = {"nrf52840", "corstone300", "rpi4", "rpi5"}
+TARGETS = ("nrf52840", "corstone300", "hifive1-revb", "rpi4", "rpi5", "linux-x86_64", "browser")
+COUNTED = {"nrf52840", "corstone300", "hifive1-revb", "rpi4", "rpi5"}
 _SHA256 = "c0" * 32
 _SEED = 3
 _MOST_SEEDS = 8  # of cases, where those before call a kernel too seldom
 _CALLS_PER_PLAN = 90
-_WITHOUT_VECTORS = {"armv6-m", "armv7-m", "armv7e-m", "armv8-m.main"}
+_WITHOUT_VECTORS = {"armv6-m", "armv7-m", "armv7e-m", "armv8-m.main", "rv32imc"}
 _ARENA_LIMIT = 150 * 1024
 _FEWEST_TERMS = 2  # a constant alone says nothing: then those of the operator hold
 _COPIED_DTYPE = "int8"  # of the kernels of which copies for single calls are measured

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from anvil.verify.instruction_count import CountedRun
     from anvil.verify.invocation import Invocation
 
-_TEXT = re.compile(r"text ([0-9a-f]+) (\S+)\s*(.*)")
+# QEMU has a disassembler of its own for RISC-V, which begins with the instruction's bits.
+_TEXT = re.compile(r"text ([0-9a-f]+) (?:(?:[0-9a-f]{4}){1,2} {2,})?(\S+)\s*(.*)")
 _RUNNERS = {
     "qemu-system-arm": qemu_system,
     "qemu-system-riscv32": qemu_system,

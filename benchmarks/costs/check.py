@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from anvil.core.prediction import Prediction
 
 MODELS = ("kws", "vww", "ic", "ad", "sww")
-_COUNTED = {"nrf52840", "corstone300", "rpi4", "rpi5"}
+_COUNTED = {"nrf52840", "corstone300", "hifive1-revb", "rpi4", "rpi5"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
