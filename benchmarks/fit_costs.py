@@ -63,6 +63,7 @@ _MOST_SEEDS = 8  # of cases, where those before call a kernel too seldom
 _CALLS_PER_PLAN = 90
 _WITHOUT_VECTORS = {"armv6-m", "armv7-m", "armv7e-m", "armv8-m.main", "rv32imc"}
 _ARENA_LIMIT = 150 * 1024
+_LEAST_RAM = 256 * 1024
 _FEWEST_TERMS = 2  # a constant alone says nothing: then those of the operator hold
 _COPIED_DTYPE = "int8"  # of the kernels of which copies for single calls are measured
 _LEAST_GAIN = 0.95  # of the shared kernel's instructions: what costs more does not pay
@@ -311,9 +312,16 @@ def measure_program(target: Target, table: dict[str, Any]) -> None:
     print(f"  {target.build}: {table['programs'][target.build]}", flush=True)
 
 
+def _with_room(target: Target) -> Target:
+    """The target with as much RAM as the cases need, which its emulator has."""
+    if target.ram is None or target.ram.size_bytes >= _LEAST_RAM:
+        return target
+    return replace(target, ram=replace(target.ram, size_bytes=_LEAST_RAM))
+
+
 def fit_target(name: str, *, everything: bool, programs: bool, copies: bool) -> None:
     """Bring the table of one target's core and toolchain up to date."""
-    target = built_in_target(name)
+    target = _with_room(built_in_target(name))
     table = empty_table(target) if everything else read_table(target)
     core = yaml.safe_load((ROOT / "targets" / "cores" / f"{target.core.name}.yaml").read_bytes())
     features = set(target.core.features)

@@ -40,8 +40,8 @@ _UART_BAUDRATE = {
 }
 _BAUDRATES = {"uarte": _UARTE_BAUDRATE, "nrf-uart": _UART_BAUDRATE}
 
-# The least and the greatest divider: BAUDDIV of the Cortex-M System Design Kit's UART (its Technical
-# Reference Manual, 4.4), and div + 1 of SiFive's (FE310-G002 Manual, UART).
+# The least and the greatest divider: BAUDDIV of the Cortex-M System Design Kit's UART (its
+# Technical Reference Manual, 4.4), and div + 1 of SiFive's (FE310-G002 Manual, UART).
 _DIVIDERS = {"cmsdk-uart": (16, (1 << 20) - 1), "sifive-uart": (16, 1 << 16)}
 # Both ends sample in the middle of a bit: ten bits may drift by half of one, at two clocks.
 _MAX_RATE_ERROR = 0.02

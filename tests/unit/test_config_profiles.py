@@ -14,7 +14,10 @@ from tests.support.configuration import VALID, as_text, built_in, load, own_root
 from tests.support.golden import Golden
 
 OWN = "extends: boards/nrf52840\n"
-BUILT_IN = ["browser", "corstone300", "linux-x86_64", "microbit", "nrf52840", "rpi4", "rpi5"]
+BUILT_IN = [
+    *("browser", "corstone300", "hifive1-revb", "linux-x86_64"),
+    *("microbit", "nrf52840", "rpi4", "rpi5"),
+]
 
 
 def target_of(profiles: dict[str, str], name: str = "mine") -> Target:

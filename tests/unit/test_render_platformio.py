@@ -141,6 +141,16 @@ def test_a_board_without_flash_is_loaded_not_flashed() -> None:
     assert "#define CONSOLE_DIVIDER 217u /* 115200 baud */" in board  # 25 MHz / 115200 = 217.01
 
 
+def test_risc_v_has_a_start_up_and_counters_of_its_own() -> None:
+    files = echo.project(echo.built_in_target("hifive1-revb"))
+    assert b"startup_riscv.c" in files["firmware/common/startup.c"].splitlines()[0]
+    assert {"firmware/device/console_sifive.c", "firmware/emulator/soc_virt.c"} <= files.keys()
+    assert "firmware/emulator/soc_emulator.c" not in files
+    board = files["firmware/device/board.h"].decode()
+    assert "#define CONSOLE_DIVIDER 139u /* 115200 baud */" in board  # 16 MHz / 115200 = 138.9
+    assert b"qemu-system-arm" not in files["README.md"]
+
+
 @pytest.mark.parametrize(
     ("clock_hz", "baud"),
     [(1_000_000, 115200), (1_900_000, 115200), (25_000_000, 20)],
