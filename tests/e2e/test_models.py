@@ -27,6 +27,19 @@ def test_every_target_equals_the_reference(name: str, tmp_path: Path) -> None:
         assert row["comparison"]["different_outputs"] == 0
 
 
+@pytest.mark.parametrize("name", ["kws", "ic", "ad"])
+def test_dot_products_equal_the_reference(name: str, tmp_path: Path) -> None:
+    model = require_shared_model(f"{name}.int8.tflite")
+    require_program("qemu-aarch64")
+    project = write_project(tmp_path, model, name=name, targets="{rpi5: {}}")
+    verified = anvil("verify", "--json", "--project", project)
+    assert verified.returncode == 0, verified.stdout
+    (row,) = verified.document()["targets"]
+    assert row["comparison"]["different_outputs"] == 0
+    plan = (project / "build" / "rpi5" / "plan.json").read_text(encoding="utf-8")
+    assert "__dotprod" in plan
+
+
 def test_layers_are_compared_through_reused_memory(tmp_path: Path) -> None:
     model = require_shared_model("ic.int8.tflite")
     for program in _EMULATORS:
