@@ -55,8 +55,11 @@ if TYPE_CHECKING:
     from anvil.core.target import Target
     from anvil.plan.features import Names
 
-TARGETS = ("nrf52840", "corstone300", "hifive1-revb", "rpi4", "rpi5", "linux-x86_64", "browser")
-COUNTED = {"nrf52840", "corstone300", "hifive1-revb", "rpi4", "rpi5"}
+TARGETS = (
+    *("nrf52840", "corstone300", "microbit", "hifive1-revb", "rpi4", "rpi5"),
+    *("linux-x86_64", "browser"),
+)
+COUNTED = {"nrf52840", "corstone300", "microbit", "hifive1-revb", "rpi4", "rpi5"}
 _SHA256 = "c0" * 32
 _SEED = 3
 _MOST_SEEDS = 8  # of cases, where those before call a kernel too seldom
@@ -64,6 +67,7 @@ _CALLS_PER_PLAN = 90
 _WITHOUT_VECTORS = {"armv6-m", "armv7-m", "armv7e-m", "armv8-m.main", "rv32imc"}
 _ARENA_LIMIT = 150 * 1024
 _LEAST_RAM = 256 * 1024
+_LEAST_FLASH = 4 * 1024**2
 _FEWEST_TERMS = 2  # a constant alone says nothing: then those of the operator hold
 _COPIED_DTYPE = "int8"  # of the kernels of which copies for single calls are measured
 _LEAST_GAIN = 0.95  # of the shared kernel's instructions: what costs more does not pay
@@ -313,10 +317,11 @@ def measure_program(target: Target, table: dict[str, Any]) -> None:
 
 
 def _with_room(target: Target) -> Target:
-    """The target with as much RAM as the cases need, which its emulator has."""
-    if target.ram is None or target.ram.size_bytes >= _LEAST_RAM:
+    """The target with as much RAM as the cases need, and flash; its emulator has both."""
+    if target.ram is None or target.flash is None or target.ram.size_bytes >= _LEAST_RAM:
         return target
-    return replace(target, ram=replace(target.ram, size_bytes=_LEAST_RAM))
+    flash = replace(target.flash, size_bytes=max(target.flash.size_bytes, _LEAST_FLASH))
+    return replace(target, flash=flash, ram=replace(target.ram, size_bytes=_LEAST_RAM))
 
 
 def fit_target(name: str, *, everything: bool, programs: bool, copies: bool) -> None:

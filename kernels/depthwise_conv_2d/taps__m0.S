@@ -14,6 +14,9 @@
 #define SAVED_BYTES 36
 #define RECORDS (FRAME_BYTES + SAVED_BYTES)
 
+/* of the layer in anvil_m0_convolution: */
+#define LAYER 60
+
   .syntax unified
   .thumb
 
@@ -38,6 +41,7 @@ anvil_m0_taps:
   push {r1, r4-r7}
   mov r9, r0
   mov r11, r3
+  adds r2, #LAYER
   mov r12, r2
   movs r4, #0
 .Lchannel:

@@ -114,10 +114,9 @@ def pack(call: KernelCall, options: Options) -> KernelCall:
     else:
         rows = _filled(rows, 0, max(n_channels, _BLOCK))
         records = _filled(records, 0, max(n_channels, _BLOCK))
-    channels = {"fully_connected": "units", "conv_2d": "output_channels"}
     added = {
         "depth": rows.shape[1],
-        channels.get(call.op, "input_channels"): n_channels,
+        "units" if call.op == "fully_connected" else "output_channels": n_channels,
         "block": min(n_channels, _BLOCK),
         "half": form.half,
         "rounding": 2 * form.zero_point + 1,
