@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from hypothesis import Phase, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from anvil.core.attributes import Activation, Padding
@@ -143,7 +143,14 @@ def _random_cases() -> list[Case]:
     """Many at once, since all of them become one program."""
     found: list[Case] = []
 
-    @settings(max_examples=90, derandomize=True, database=None, phases=[Phase.generate])
+    @settings(
+        max_examples=90,
+        derandomize=True,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=[HealthCheck.too_slow],  # of a machine with much else to do
+        deadline=None,
+    )
     @given(_any_case())
     def collect(case: Case) -> None:
         found.append(case)
