@@ -13,8 +13,8 @@ and stand in the table as such where that spends less. Where instructions cannot
 (x86-64, WebAssembly), nanoseconds are measured on this computer, and the table names its
 processor. Sizes are those of the kernel linked by itself; the rest of a program is fitted on
 builds of several models. Run it in the repository's root after a kernel, a template or the
-toolchain has changed; it needs qemu-system-arm, qemu-aarch64 and node, and takes some minutes
-for each target.
+toolchain has changed; it needs qemu-system-arm, qemu-system-riscv32, qemu-aarch64 and node, and
+takes some minutes for each target.
 
 --check prints predicted against measured for the benchmark models.
 """
