@@ -27,8 +27,17 @@ from tests.support.programs import ROOT
 if TYPE_CHECKING:
     from anvil.core.plan import Variant
 
-TARGETS = ("nrf52840", "corstone300", "hifive1-revb", "rpi4", "rpi5", "linux-x86_64", "browser")
-_COUNTED = {"nrf52840", "corstone300", "hifive1-revb", "rpi4", "rpi5"}
+TARGETS = (
+    "nrf52840",
+    "corstone300",
+    "microbit",
+    "hifive1-revb",
+    "rpi4",
+    "rpi5",
+    "linux-x86_64",
+    "browser",
+)
+_COUNTED = {"nrf52840", "corstone300", "microbit", "hifive1-revb", "rpi4", "rpi5"}
 SCHEMA = json.loads((ROOT / "schemas" / "costs.schema.json").read_bytes())
 REFIT = "the cost tables are out of date: run `python -m benchmarks.fit_costs`"
 
