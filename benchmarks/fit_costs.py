@@ -4,7 +4,7 @@
     python -m benchmarks.fit_costs --check
 
 Without --all only those kernels are measured that targets/costs/ does not know, or knows from
-another source, and programs where their templates have changed. For each kernel, random models
+another source, and programs where their templates have changed; copies with their kernels. For each kernel, random models
 of one operator are planned, built with the target's own toolchain and run in QEMU, where a
 plugin counts instructions call by call; coefficients come from non-negative least squares, over
 the terms that the variant names in kernels.yaml or else over its operator's. With --copies the
@@ -341,7 +341,7 @@ def fit_target(name: str, *, everything: bool, programs: bool, copies: bool) -> 
     }
     measure_kernels(target, table, wanted, core.get("cycles"))
     if copies:
-        measure_copies(target, table, variants, core["cycles"])
+        measure_copies(target, table, wanted, core["cycles"])
     used = {helper for entry in table["kernels"].values() for helper in entry.get("helpers", ())}
     table["helpers"] = {name: size for name, size in table["helpers"].items() if name in used}
     known = table["programs"].get(target.build, {}).get("templates")

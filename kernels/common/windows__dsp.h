@@ -13,7 +13,7 @@ typedef struct {
   int32_t filter_size; /* rows, columns */
   int32_t stride;      /* down, to the right */
   int32_t padding;     /* above, on the left */
-  int32_t depth;       /* input channels of a filter; how many lie between those of two filters */
+  int32_t depth;       /* a filter's input channels; from a value to the next, 1 unless depthwise */
   int32_t zero_points; /* of the input, of the output */
 } anvil_dsp_windows;
 

@@ -64,7 +64,7 @@ def pack(call: KernelCall, options: Options) -> KernelCall:
         ("input_size", _pair(fields["input_h"], fields["input_w"])),
         ("channels", _pair(fields["input_channels"], len(bias))),
         *((name, _pair(fields[one], fields[other])) for name, one, other in _PAIRS),
-        ("depth", _pair(weights.shape[-1], int(is_depthwise))),
+        ("depth", _pair(weights.shape[-1], fields["input_channels"] if is_depthwise else 1)),
         ("zero_points", _pair(fields["input_zero_point"], fields["output_zero_point"])),
     )
     stream = constant_of("stream", np.frombuffer(content, "<i4"))
