@@ -4,17 +4,17 @@
     python -m benchmarks.fit_costs --check
 
 Without --all only those kernels are measured that targets/costs/ does not know, or knows from
-another source, and programs where their templates have changed; copies with their kernels. For each kernel, random models
+another source, and programs where their templates have changed. For each kernel, random models
 of one operator are planned, built with the target's own toolchain and run in QEMU, where a
 plugin counts instructions call by call; coefficients come from non-negative least squares, over
-the terms that the variant names in kernels.yaml or else over its operator's. With --copies the
-int8 kernels in C are compiled once more for each call alone, where instructions are counted,
-and stand in the table as such where that spends less. Where instructions cannot be counted
-(x86-64, WebAssembly), nanoseconds are measured on this computer, and the table names its
-processor. Sizes are those of the kernel linked by itself; the rest of a program is fitted on
-builds of several models. Run it in the repository's root after a kernel, a template or the
-toolchain has changed; it needs qemu-system-arm, qemu-system-riscv32, qemu-aarch64 and node, and
-takes some minutes for each target.
+the terms that the variant names in kernels.yaml or else over its operator's. With --copies those
+of them that are int8 kernels in C are compiled once more for each call alone, where instructions
+are counted, and stand in the table as such where that spends less and can be foretold. Where
+instructions cannot be counted (x86-64, WebAssembly), nanoseconds are measured on this computer,
+and the table names its processor. Sizes are those of the kernel linked by itself; the rest of a
+program is fitted on builds of several models. Run it in the repository's root after a kernel, a
+template or the toolchain has changed; it needs qemu-system-arm, qemu-system-riscv32, qemu-aarch64
+and node, and takes some minutes for each target.
 
 --check prints predicted against measured for the benchmark models.
 """
@@ -71,6 +71,7 @@ _LEAST_FLASH = 2 * 1024**2
 _FEWEST_TERMS = 2  # a constant alone says nothing: then those of the operator hold
 _COPIED_DTYPE = "int8"  # of the kernels of which copies for single calls are measured
 _LEAST_GAIN = 0.95  # of the shared kernel's instructions: what costs more does not pay
+_CALLS_PER_TERM = 2  # of a copy's function, or it says nothing of other calls
 _MOST_COPY_ERROR = 0.1  # of nine in ten: what cannot be foretold better cannot be weighed
 # Names and operators of the networks that show what a program costs besides its kernels.
 _NETWORKS = (
@@ -203,7 +204,8 @@ def measure_copies(
         gain = sum(row[1] for row in copies.rows) / copies.shared
         shared = table["kernels"][symbol]
         print(f"  {symbol}{SPECIALISED}: {gain:.3f} of the instructions", flush=True)
-        if gain > _LEAST_GAIN:
+        n_terms = len(by_symbol[symbol].cost_terms)
+        if gain > _LEAST_GAIN or len(copies.rows) < _CALLS_PER_TERM * n_terms:
             continue
         linears, error = _linears(target, by_symbol[symbol], copies.rows)
         if error > _MOST_COPY_ERROR:
