@@ -14,10 +14,16 @@ from tests.support.programs import ROOT
 if TYPE_CHECKING:
     from pathlib import Path
 
-_SOURCES = ("common/dots_2x4__mve.S", "conv_2d/window__mve.S", "depthwise_conv_2d/tiles__mve.S")
+_SOURCES = (
+    "common/dots_2x4__mve.S",
+    "conv_2d/window__mve.S",
+    "depthwise_conv_2d/lanes__mve.S",
+    "depthwise_conv_2d/tiles__mve.S",
+)
 _PROGRAM = """\
 #include "common/dots_2x4__mve.h"
 #include "conv_2d/window__mve.h"
+#include "depthwise_conv_2d/lanes__mve.h"
 #include "depthwise_conv_2d/tiles__mve.h"
 #include "kept_registers.h"
 #include "platform.h"
@@ -46,7 +52,10 @@ void run_cases(void) {
       *count++ = (uint8_t)changed(&window, pixels, records, 0, (plain)anvil_window__mve);
     }
   }
+  const int8_t *const taps[] = {pixels, pixels, pixels};
   for (int32_t n = 1; n <= 3; ++n) {
+    const anvil_lanes lanes = {taps, stream, outputs, 12 * n, n, 3};
+    *count++ = (uint8_t)changed(&lanes, 0, 0, 0, (plain)anvil_lanes__mve);
     const anvil_strip strip = {{pixels, pixels, pixels, pixels}, {0, 20, 20, 20}, records,
                                64, n, 64, n, 1, pixels};
     *count++ = (uint8_t)changed(&strip, 0, 0, 0, (plain)anvil_spread_strip__mve);
@@ -74,4 +83,4 @@ def test_registers_and_stack_are_kept(tmp_path: Path) -> None:
     platform = next(p for p in PLATFORMS if p.name == "cortex-m55")
     sources = [str(ROOT / "kernels" / source) for source in _SOURCES]
     counts = program_output(platform, _PROGRAM, tmp_path, sources=sources)
-    assert list(counts) == [102, *[0] * 25]
+    assert list(counts) == [102, *[0] * 28]

@@ -44,9 +44,16 @@ def _depthwise(size: tuple[int, int], n_channels: int) -> Case:
     )
 
 
+def _column(n_taps: int, stride: int) -> Case:
+    """An image of one column, which the kernel takes as one row."""
+    windows = Windows(image=(7, 1), filter=(n_taps, 1), stride=(stride, stride))
+    return depthwise_case(windows, input_channels=19, depth_multiplier=1, batches=2)
+
+
 def _around_the_blocks() -> list[Case]:
     cases = [_depthwise((3, 3), n) for n in (8, 9, 15, 16, 17, 31, 32, 33, 48)]
-    return cases + [_depthwise((1, n), 18) for n in (1, 2, 3, 4, 5)]
+    cases += [_depthwise((1, n), 18) for n in (1, 2, 3, 4, 5)]
+    return cases + [_column(n, stride) for n in (2, 3, 4, 5) for stride in (1, 2)]
 
 
 @st.composite
