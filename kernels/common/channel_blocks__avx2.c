@@ -1,5 +1,7 @@
 #include "common/channel_blocks__avx2.h"
 
+#include "common/channel_blocks__avx512.h"
+
 /* Where the windows of a few pixels start, those beyond the last one at the last one. */
 ANVIL_AVX2_INLINE void starts_of(const anvil_windows *w, int32_t n_pixels, int32_t n_body,
                                  int64_t *starts) {
@@ -9,16 +11,16 @@ ANVIL_AVX2_INLINE void starts_of(const anvil_windows *w, int32_t n_pixels, int32
   }
 }
 
-/* Sums of n_body windows, n_blocks of 8 channels each, the biases included. */
+/* Sums of n_body windows, of one half of a block or both, the biases included. */
 ANVIL_AVX2_INLINE void sums_by_bytes(const anvil_windows *w, int32_t way, const int8_t *weights,
-                                     int64_t block_bytes, const int32_t *bias, int32_t n_pixels,
-                                     int32_t n_body, int32_t n_blocks, int32_t *sums) {
+                                     const int32_t *bias, int32_t n_pixels, int32_t n_body,
+                                     int32_t n_halves, int32_t *sums) {
   int64_t starts[ANVIL_PIXELS];
   starts_of(w, n_pixels, n_body, starts);
   __m256i of[ANVIL_PIXELS][2];
 #pragma GCC unroll 8
-  for (int32_t k = 0; k < n_blocks; ++k) {
-    const __m256i start = anvil_load(bias + k * ANVIL_BLOCK);
+  for (int32_t k = 0; k < n_halves; ++k) {
+    const __m256i start = anvil_load(bias + k * ANVIL_HALF);
 #pragma GCC unroll 8
     for (int32_t i = 0; i < n_body; ++i) {
       of[i][k] = start;
@@ -27,17 +29,17 @@ ANVIL_AVX2_INLINE void sums_by_bytes(const anvil_windows *w, int32_t way, const 
   for (int32_t run = 0; run < w->n_runs; ++run) {
     const uint8_t *values = w->first + w->runs[run];
     for (int32_t step = 0; step < w->n_steps; ++step) {
-      __m256i by_block[2];
+      __m256i by_half[2];
 #pragma GCC unroll 8
-      for (int32_t k = 0; k < n_blocks; ++k) {
-        by_block[k] = anvil_load(weights + k * block_bytes);
+      for (int32_t k = 0; k < n_halves; ++k) {
+        by_half[k] = anvil_load(weights + k * ANVIL_HALF_STEP);
       }
 #pragma GCC unroll 8
       for (int32_t i = 0; i < n_body; ++i) {
         const __m256i quad = _mm256_set1_epi32(anvil_bytes4(values + starts[i]));
 #pragma GCC unroll 8
-        for (int32_t k = 0; k < n_blocks; ++k) {
-          of[i][k] = anvil_add_products(of[i][k], quad, by_block[k], way);
+        for (int32_t k = 0; k < n_halves; ++k) {
+          of[i][k] = anvil_add_products(of[i][k], quad, by_half[k], way);
         }
       }
       values += ANVIL_STEP;
@@ -47,13 +49,13 @@ ANVIL_AVX2_INLINE void sums_by_bytes(const anvil_windows *w, int32_t way, const 
 #pragma GCC unroll 8
   for (int32_t i = 0; i < n_body; ++i) {
 #pragma GCC unroll 8
-    for (int32_t k = 0; k < n_blocks; ++k) {
-      _mm256_storeu_si256((__m256i *)(sums + i * ANVIL_SUMS + k * ANVIL_BLOCK), of[i][k]);
+    for (int32_t k = 0; k < n_halves; ++k) {
+      _mm256_storeu_si256((__m256i *)(sums + i * ANVIL_BLOCK + k * ANVIL_HALF), of[i][k]);
     }
   }
 }
 
-/* The same of one block by vpmaddwd, whose sums are of two products. */
+/* The same of one half by vpmaddwd, whose sums are of two products. */
 ANVIL_AVX2_INLINE void sums_by_words(const anvil_windows *w, const int8_t *weights,
                                      const int32_t *bias, int32_t n_pixels, int32_t n_body,
                                      int32_t *sums) {
@@ -84,57 +86,60 @@ ANVIL_AVX2_INLINE void sums_by_words(const anvil_windows *w, const int8_t *weigh
   }
 #pragma GCC unroll 8
   for (int32_t i = 0; i < n_body; ++i) {
-    _mm256_storeu_si256((__m256i *)(sums + i * ANVIL_SUMS),
+    _mm256_storeu_si256((__m256i *)(sums + i * ANVIL_BLOCK),
                         anvil_sums_of_pairs(low[i], high[i], bias));
   }
 }
 
 ANVIL_AVX2_INLINE void sums_of(const anvil_windows *w, const anvil_channels *c,
-                               const int8_t *weights, int32_t block_bytes, int32_t channel,
-                               int32_t n_pixels, int32_t n_body, int32_t *sums) {
+                               const int8_t *weights, int32_t channel, int32_t n_pixels,
+                               int32_t n_body, int32_t *sums) {
   const int32_t *bias = c->bias + channel;
-  const int32_t is_alone = c->n_channels - channel <= ANVIL_BLOCK;
+  const int32_t is_alone = c->n_channels - channel <= ANVIL_HALF;
   if (c->way == ANVIL_BY_QUADS) {
     if (is_alone) {
-      sums_by_bytes(w, ANVIL_BY_QUADS, weights, block_bytes, bias, n_pixels, n_body, 1, sums);
+      sums_by_bytes(w, ANVIL_BY_QUADS, weights, bias, n_pixels, n_body, 1, sums);
     } else {
-      sums_by_bytes(w, ANVIL_BY_QUADS, weights, block_bytes, bias, n_pixels, n_body, 2, sums);
+      sums_by_bytes(w, ANVIL_BY_QUADS, weights, bias, n_pixels, n_body, 2, sums);
     }
     return;
   }
   for (int32_t k = 0; k < 2 - is_alone; ++k) {
     if (c->way == ANVIL_BY_PAIRS) {
-      sums_by_bytes(w, ANVIL_BY_PAIRS, weights, block_bytes, bias, n_pixels, n_body, 1, sums);
+      sums_by_bytes(w, ANVIL_BY_PAIRS, weights, bias, n_pixels, n_body, 1, sums);
     } else {
       sums_by_words(w, weights, bias, n_pixels, n_body, sums);
     }
-    weights += block_bytes;
-    bias += ANVIL_BLOCK;
-    sums += ANVIL_BLOCK;
+    weights += ANVIL_HALF_STEP;
+    bias += ANVIL_HALF;
+    sums += ANVIL_HALF;
   }
 }
 
 ANVIL_AVX2 void anvil_outputs_of_windows__avx2(const anvil_windows *windows,
                                                const anvil_channels *channels, int32_t n_pixels,
                                                int8_t *output) {
+  if (channels->way == ANVIL_BY_BLOCKS) {
+    anvil_outputs_of_windows__avx512(windows, channels, n_pixels, output);
+    return;
+  }
   anvil_windows w = *windows; /* which no store through `output` can change */
   const anvil_channels c = *channels;
-  const int32_t block_bytes = w.n_runs * w.n_steps * ANVIL_BLOCK_STEP;
-  int32_t sums[ANVIL_PIXELS * ANVIL_SUMS] __attribute__((aligned(64)));
+  int32_t sums[ANVIL_PIXELS * ANVIL_BLOCK] __attribute__((aligned(64)));
   while (n_pixels > 0) {
     /* Fewer than four take as long, since each product waits for the one before. */
     const int32_t is_four = n_pixels <= 4 || n_pixels == 7 || n_pixels == 8;
     const int32_t n_body = is_four ? 4 : ANVIL_PIXELS;
     const int32_t n = n_pixels < n_body ? n_pixels : n_body;
     const int8_t *weights = c.weights;
-    for (int32_t channel = 0; channel < c.n_channels; channel += 2 * ANVIL_BLOCK) {
+    for (int32_t channel = 0; channel < c.n_channels; channel += ANVIL_BLOCK) {
       if (is_four) {
-        sums_of(&w, &c, weights, block_bytes, channel, n, 4, sums);
+        sums_of(&w, &c, weights, channel, n, 4, sums);
       } else {
-        sums_of(&w, &c, weights, block_bytes, channel, n, ANVIL_PIXELS, sums);
+        sums_of(&w, &c, weights, channel, n, ANVIL_PIXELS, sums);
       }
       anvil_store_sums__avx2(&c, channel, n, sums, output);
-      weights += 2 * block_bytes;
+      weights += w.n_runs * w.n_steps * ANVIL_BLOCK_STEP;
     }
     w.first += n * w.pixel_bytes;
     output += n * c.n_channels;

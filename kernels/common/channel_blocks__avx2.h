@@ -1,4 +1,4 @@
-/* int8 dot products of several pixels with blocks of 8 output channels, on AVX2 and AVX-VNNI.
+/* int8 dot products of several pixels with blocks of 16 output channels, on AVX2 and beyond.
  *
  * Activations are made unsigned by adding 128, which the biases take off again, since vpdpbusd
  * and vpmaddubsw multiply unsigned bytes by signed ones. The same constants do for every way to
@@ -15,18 +15,20 @@
 #define ANVIL_AVX2_INLINE static inline __attribute__((always_inline, target("avx2,fma")))
 
 enum {
-  ANVIL_BLOCK = 8,  /* channels of a block, 32-bit sums of a vector */
+  ANVIL_BLOCK = 16, /* channels */
+  ANVIL_HALF = 8,   /* of a block: the 32-bit sums of a vector */
   ANVIL_STEP = 4,   /* products of one step: bytes of a 32-bit sum's place */
-  ANVIL_PIXELS = 6, /* what registers hold the sums of, for two blocks */
-  ANVIL_BLOCK_STEP = ANVIL_BLOCK * ANVIL_STEP,
-  ANVIL_SUMS = 2 * ANVIL_BLOCK /* of a pixel, where they wait to be rescaled */
+  ANVIL_PIXELS = 6, /* what registers hold the sums of, for a block */
+  ANVIL_HALF_STEP = ANVIL_HALF * ANVIL_STEP,
+  ANVIL_BLOCK_STEP = ANVIL_BLOCK * ANVIL_STEP
 };
 
 /* How the four products of a place are added. */
 enum {
-  ANVIL_BY_QUADS, /* vpdpbusd */
-  ANVIL_BY_PAIRS, /* vpmaddubsw, where the weights of no pair can saturate it */
-  ANVIL_BY_WORDS  /* vpmaddwd */
+  ANVIL_BY_BLOCKS, /* vpdpbusd, all 16 channels at once */
+  ANVIL_BY_QUADS,  /* vpdpbusd */
+  ANVIL_BY_PAIRS,  /* vpmaddubsw, where the weights of no pair can saturate it */
+  ANVIL_BY_WORDS   /* vpmaddwd */
 };
 
 /* What rescales sums; see the layout byte_rescale. */
@@ -64,15 +66,20 @@ typedef struct {
 void anvil_outputs_of_windows__avx2(const anvil_windows *windows, const anvil_channels *channels,
                                     int32_t n_pixels, int8_t *output);
 
-/* Outputs of n_pixels pixels in up to 16 channels from `channel` on, ANVIL_SUMS sums of each. */
+/* Outputs of n_pixels pixels in a block, or what there is of it, of channels from `channel` on. Of
+ * each pixel there are ANVIL_BLOCK sums. */
 void anvil_store_sums__avx2(const anvil_channels *channels, int32_t channel, int32_t n_pixels,
                             const int32_t *sums, int8_t *output);
 
 static inline int32_t anvil_way_to_multiply(int32_t fits_pairs) {
-  if (anvil_x86_has_avxvnni()) {
-    return ANVIL_BY_QUADS;
+  switch (anvil_x86_level()) {
+    case ANVIL_X86_AVX512VNNI:
+      return ANVIL_BY_BLOCKS;
+    case ANVIL_X86_AVXVNNI:
+      return ANVIL_BY_QUADS;
+    default:
+      return fits_pairs ? ANVIL_BY_PAIRS : ANVIL_BY_WORDS;
   }
-  return fits_pairs ? ANVIL_BY_PAIRS : ANVIL_BY_WORDS;
 }
 
 /* sums += the four products of each 32-bit place. vpdpbusd is written out because a function that
@@ -98,7 +105,7 @@ ANVIL_AVX2_INLINE __m256i anvil_load(const void *from) {
   return _mm256_loadu_si256((const __m256i *)from);
 }
 
-/* The sums of a block from those of every two products: channels 0..3 low, 4..7 high. */
+/* The sums of half a block from those of every two products: channels 0..3 low, 4..7 high. */
 ANVIL_AVX2_INLINE __m256i anvil_sums_of_pairs(__m256i low, __m256i high, const int32_t *bias) {
   /* Channels 0 1 4 5 | 2 3 6 7. */
   const __m256i sums = _mm256_permute4x64_epi64(_mm256_hadd_epi32(low, high), 0xD8);

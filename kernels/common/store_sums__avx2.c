@@ -5,17 +5,18 @@ static const int32_t fused_bits = 0x4B400000;
 
 enum { MOST_ROWS = 4 };
 
-/* Of a block; which row is what depends on the form. */
+/* Of half a block; which row is what depends on the form. */
 typedef struct {
   __m256i rows[MOST_ROWS];
 } rescale;
 
-ANVIL_AVX2_INLINE rescale rescale_of(const anvil_channels *c, int32_t form, int32_t block) {
+ANVIL_AVX2_INLINE rescale rescale_of(const anvil_channels *c, int32_t form, int32_t channel) {
   const int32_t n_rows = form == ANVIL_FUSED ? 2 : form == ANVIL_FUSED_SYMMETRIC ? 3 : MOST_ROWS;
   rescale r;
 #pragma GCC unroll 4
   for (int32_t i = 0; i < n_rows; ++i) {
-    r.rows[i] = anvil_load(c->rescale + (block * n_rows + i) * ANVIL_BLOCK);
+    const int32_t row = channel / ANVIL_BLOCK * n_rows + i;
+    r.rows[i] = anvil_load(c->rescale + row * ANVIL_BLOCK + channel % ANVIL_BLOCK);
   }
   return r;
 }
@@ -70,10 +71,8 @@ ANVIL_AVX2_INLINE void store_pixels(const anvil_channels *c, int32_t form, int32
                                     int32_t n_pixels, const int32_t *sums, int8_t *output) {
   const int32_t n_channels = c->n_channels;
   const int32_t rest = n_channels - channel;
-  /* A block alone is taken twice, since there are no constants of another. */
-  const int32_t other = rest > ANVIL_BLOCK ? 1 : 0;
-  const int32_t block = channel / ANVIL_BLOCK;
-  const rescale by_block[2] = {rescale_of(c, form, block), rescale_of(c, form, block + other)};
+  const rescale by_half[2] = {rescale_of(c, form, channel),
+                              rescale_of(c, form, channel + ANVIL_HALF)};
   const __m256i zero_point = _mm256_set1_epi16((int16_t)(form == ANVIL_FUSED ? 0 : c->zero_point));
   const __m256i least = _mm256_set1_epi8((int8_t)c->least);
   const __m256i greatest = _mm256_set1_epi8((int8_t)c->greatest);
@@ -84,9 +83,9 @@ ANVIL_AVX2_INLINE void store_pixels(const anvil_channels *c, int32_t form, int32
     __m256i words[2];
 #pragma GCC unroll 2
     for (int32_t k = 0; k < 2; ++k) {
-      const int32_t *of = sums + (k == 0 ? 0 : has_second * ANVIL_SUMS);
-      const __m256i first = rescaled(anvil_load(of), &by_block[0], form);
-      const __m256i second = rescaled(anvil_load(of + other * ANVIL_BLOCK), &by_block[1], form);
+      const int32_t *of = sums + (k == 0 ? 0 : has_second * ANVIL_BLOCK);
+      const __m256i first = rescaled(anvil_load(of), &by_half[0], form);
+      const __m256i second = rescaled(anvil_load(of + ANVIL_HALF), &by_half[1], form);
       words[k] = _mm256_adds_epi16(_mm256_packs_epi32(first, second), zero_point);
     }
     /* Both pixels' channels 0..3 and 8..11, then 4..7 and 12..15. */
@@ -97,7 +96,7 @@ ANVIL_AVX2_INLINE void store_pixels(const anvil_channels *c, int32_t form, int32
     if (has_second) {
       store(output + n_channels, _mm256_extracti128_si256(bytes, 1), rest);
     }
-    sums += 2 * ANVIL_SUMS;
+    sums += 2 * ANVIL_BLOCK;
     output += 2 * n_channels;
   }
 }

@@ -4,8 +4,14 @@
 
 #include <stdint.h>
 
-/* Whether there are vpdpbusd on registers of 256 bits, encoded as VEX. The first call asks the
- * processor, which a virtual machine may answer slowly; the answer is kept. */
-int32_t anvil_x86_has_avxvnni(void);
+enum {
+  ANVIL_X86_AVX2 = 1,
+  ANVIL_X86_AVXVNNI = 2,   /* vpdpbusd on registers of 256 bits, encoded as VEX */
+  ANVIL_X86_AVX512VNNI = 3 /* and on 512 bits too, with all of x86-64-v4 */
+};
+
+/* The most of these. The first call asks the processor, which a virtual machine may answer
+ * slowly; the answer is kept. */
+int32_t anvil_x86_level(void);
 
 #endif

@@ -11,47 +11,8 @@ typedef struct {
   int32_t n_columns;
   int32_t column_bytes;
   int32_t group_bytes;
+  int32_t way; /* of multiplying */
 } layer;
-
-ANVIL_AVX2_INLINE __m128i load8(const int8_t *from) {
-  return _mm_loadl_epi64((const __m128i *)from);
-}
-
-/* n values of each of four rows, as unsigned. */
-ANVIL_AVX2_INLINE void interleave(const int8_t *const rows[4], int32_t n, uint8_t *to) {
-  int32_t i = 0;
-  const __m256i half = _mm256_set1_epi8(-128);
-  for (; i + 32 <= n; i += 32) {
-    const __m256i a = _mm256_loadu_si256((const __m256i *)(rows[0] + i));
-    const __m256i b = _mm256_loadu_si256((const __m256i *)(rows[1] + i));
-    const __m256i c = _mm256_loadu_si256((const __m256i *)(rows[2] + i));
-    const __m256i d = _mm256_loadu_si256((const __m256i *)(rows[3] + i));
-    const __m256i ab[2] = {_mm256_xor_si256(_mm256_unpacklo_epi8(a, b), half),
-                           _mm256_xor_si256(_mm256_unpackhi_epi8(a, b), half)};
-    const __m256i cd[2] = {_mm256_xor_si256(_mm256_unpacklo_epi8(c, d), half),
-                           _mm256_xor_si256(_mm256_unpackhi_epi8(c, d), half)};
-    for (int32_t k = 0; k < 2; ++k) {
-      /* Each half of a vector keeps its own: values 0..15 below, 16..31 above. */
-      const __m256i first = _mm256_unpacklo_epi16(ab[k], cd[k]);
-      const __m256i second = _mm256_unpackhi_epi16(ab[k], cd[k]);
-      __m256i *at = (__m256i *)(to + 4 * i + 32 * k);
-      /* In whole vectors, which can be read again before they have reached the cache. */
-      _mm256_storeu_si256(at, _mm256_permute2x128_si256(first, second, 0x20));
-      _mm256_storeu_si256(at + 2, _mm256_permute2x128_si256(first, second, 0x31));
-    }
-  }
-  for (; i + 8 <= n; i += 8) {
-    const __m128i ab = _mm_unpacklo_epi8(load8(rows[0] + i), load8(rows[1] + i));
-    const __m128i cd = _mm_unpacklo_epi8(load8(rows[2] + i), load8(rows[3] + i));
-    const __m256i both = _mm256_set_m128i(_mm_unpackhi_epi16(ab, cd), _mm_unpacklo_epi16(ab, cd));
-    _mm256_storeu_si256((__m256i *)(to + 4 * i), _mm256_xor_si256(both, half));
-  }
-  for (; i < n; ++i) {
-    for (int32_t k = 0; k < 4; ++k) {
-      to[4 * i + k] = (uint8_t)(rows[k][i] ^ -128);
-    }
-  }
-}
 
 ANVIL_AVX2_INLINE int32_t min_of(int32_t a, int32_t b) {
   return a < b ? a : b;
@@ -85,11 +46,11 @@ ANVIL_AVX2_INLINE void fill_inside(const layer *l, const int8_t *image, int32_t 
     }
     uint8_t *to = l->columns + group * l->group_bytes + p->pad_left * l->column_bytes;
     if (is_inside && l->column_bytes == 4 * pixel && n_inside > 0) {
-      interleave(rows, n_inside * pixel, to);
+      anvil_interleave__avx2(rows, n_inside * pixel, -128, l->way, to);
       continue;
     }
     for (int32_t column = 0; column < n_inside; ++column) {
-      interleave(rows, pixel, to);
+      anvil_interleave__avx2(rows, pixel, -128, l->way, to);
       to += l->column_bytes;
       for (int32_t k = 0; k < 4; ++k) {
         rows[k] += steps[k];
@@ -112,17 +73,18 @@ ANVIL_AVX2 void anvil_depthwise_conv_2d_int8_columns__avx2(
                                    .zero_point = p.output_zero_point,
                                    .least = p.output_min,
                                    .greatest = p.output_max};
-  const int32_t n_blocks = (p.input_channels + ANVIL_BLOCK - 1) / ANVIL_BLOCK;
+  const int32_t n_halves = (p.input_channels + ANVIL_HALF - 1) / ANVIL_HALF;
   int8_t *border = scratch;
-  for (int32_t i = 0; i < n_blocks * ANVIL_BLOCK; ++i) {
+  for (int32_t i = 0; i < n_halves * ANVIL_HALF; ++i) {
     border[i] = (int8_t)p.input_zero_point;
   }
   layer l = {.p = &p,
              .border = border,
-             .columns = (uint8_t *)scratch + n_blocks * ANVIL_BLOCK,
+             .columns = anvil_aligned((uint8_t *)scratch + n_halves * ANVIL_HALF),
              .n_groups = (p.filter_h + 3) / 4,
              .n_columns = (p.output_w - 1) * p.stride_w + (p.filter_w - 1) * p.dilation_w + 1,
-             .column_bytes = n_blocks * ANVIL_BLOCK_STEP};
+             .column_bytes = n_halves * ANVIL_HALF_STEP,
+             .way = channels.way};
   l.group_bytes = l.n_columns * l.column_bytes;
   anvil_columns columns = {.first = l.columns,
                            .n_groups = l.n_groups,

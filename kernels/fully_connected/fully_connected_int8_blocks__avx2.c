@@ -1,8 +1,9 @@
 #include "common/channel_blocks__avx2.h"
 #include "fully_connected/fully_connected__avx2.h"
 
-/* Each addition waits for the one before, so that blocks side by side are what is fast. */
-enum { MOST_BLOCKS = 8 };
+/* Each addition waits for the one before, so that halves of blocks side by side are what is fast.
+ */
+enum { MOST_HALVES = 8 };
 
 /* Four inputs as unsigned bytes; those beyond the last one do not matter. */
 ANVIL_AVX2_INLINE int32_t quad_at(const int8_t *input, int32_t depth, int32_t step) {
@@ -19,54 +20,58 @@ ANVIL_AVX2_INLINE int32_t quad_at(const int8_t *input, int32_t depth, int32_t st
   return (int32_t)(quad ^ 0x80808080u);
 }
 
+ANVIL_AVX2_INLINE const int8_t *half_at(const int8_t *weights, int64_t block_bytes, int32_t k) {
+  return weights + k / 2 * block_bytes + k % 2 * ANVIL_HALF_STEP;
+}
+
 ANVIL_AVX2_INLINE void sums_by_bytes(const int8_t *input, int32_t depth, int32_t way,
                                      const int8_t *weights, int64_t block_bytes,
-                                     const int32_t *bias, int32_t n_blocks, int32_t *sums) {
-  __m256i of[MOST_BLOCKS];
+                                     const int32_t *bias, int32_t n_halves, int32_t *sums) {
+  __m256i of[MOST_HALVES];
 #pragma GCC unroll 8
-  for (int32_t k = 0; k < n_blocks; ++k) {
-    of[k] = anvil_load(bias + k * ANVIL_BLOCK);
+  for (int32_t k = 0; k < n_halves; ++k) {
+    of[k] = anvil_load(bias + k * ANVIL_HALF);
   }
   for (int32_t step = 0; step * ANVIL_STEP < depth; ++step) {
     const __m256i quad = _mm256_set1_epi32(quad_at(input, depth, step));
 #pragma GCC unroll 8
-    for (int32_t k = 0; k < n_blocks; ++k) {
-      of[k] = anvil_add_products(of[k], quad, anvil_load(weights + k * block_bytes), way);
+    for (int32_t k = 0; k < n_halves; ++k) {
+      of[k] = anvil_add_products(of[k], quad, anvil_load(half_at(weights, block_bytes, k)), way);
     }
     weights += ANVIL_BLOCK_STEP;
   }
 #pragma GCC unroll 8
-  for (int32_t k = 0; k < n_blocks; ++k) {
-    _mm256_storeu_si256((__m256i *)(sums + k * ANVIL_BLOCK), of[k]);
+  for (int32_t k = 0; k < n_halves; ++k) {
+    _mm256_storeu_si256((__m256i *)(sums + k * ANVIL_HALF), of[k]);
   }
 }
 
 ANVIL_AVX2_INLINE void sums_by_words(const int8_t *input, int32_t depth, const int8_t *weights,
-                                     int64_t block_bytes, const int32_t *bias, int32_t n_blocks,
+                                     int64_t block_bytes, const int32_t *bias, int32_t n_halves,
                                      int32_t *sums) {
-  __m256i low[MOST_BLOCKS];
-  __m256i high[MOST_BLOCKS];
+  __m256i low[MOST_HALVES];
+  __m256i high[MOST_HALVES];
 #pragma GCC unroll 8
-  for (int32_t k = 0; k < n_blocks; ++k) {
+  for (int32_t k = 0; k < n_halves; ++k) {
     low[k] = _mm256_setzero_si256();
     high[k] = _mm256_setzero_si256();
   }
   for (int32_t step = 0; step * ANVIL_STEP < depth; ++step) {
     const __m256i four = _mm256_cvtepu8_epi16(_mm_set1_epi32(quad_at(input, depth, step)));
 #pragma GCC unroll 8
-    for (int32_t k = 0; k < n_blocks; ++k) {
-      const __m128i *of_block = (const __m128i *)(weights + k * block_bytes);
-      const __m256i of_low = _mm256_cvtepi8_epi16(_mm_loadu_si128(of_block));
-      const __m256i of_high = _mm256_cvtepi8_epi16(_mm_loadu_si128(of_block + 1));
+    for (int32_t k = 0; k < n_halves; ++k) {
+      const __m128i *of_half = (const __m128i *)(half_at(weights, block_bytes, k));
+      const __m256i of_low = _mm256_cvtepi8_epi16(_mm_loadu_si128(of_half));
+      const __m256i of_high = _mm256_cvtepi8_epi16(_mm_loadu_si128(of_half + 1));
       low[k] = _mm256_add_epi32(low[k], _mm256_madd_epi16(four, of_low));
       high[k] = _mm256_add_epi32(high[k], _mm256_madd_epi16(four, of_high));
     }
     weights += ANVIL_BLOCK_STEP;
   }
 #pragma GCC unroll 8
-  for (int32_t k = 0; k < n_blocks; ++k) {
-    _mm256_storeu_si256((__m256i *)(sums + k * ANVIL_BLOCK),
-                        anvil_sums_of_pairs(low[k], high[k], bias + k * ANVIL_BLOCK));
+  for (int32_t k = 0; k < n_halves; ++k) {
+    _mm256_storeu_si256((__m256i *)(sums + k * ANVIL_HALF),
+                        anvil_sums_of_pairs(low[k], high[k], bias + k * ANVIL_HALF));
   }
 }
 
@@ -74,30 +79,26 @@ ANVIL_AVX2_INLINE void sums_by_words(const int8_t *input, int32_t depth, const i
 ANVIL_AVX2_INLINE void all_units(const anvil_channels *c, int32_t way, int32_t depth,
                                  const int8_t *input, int8_t *output) {
   const int32_t block_bytes = (depth + ANVIL_STEP - 1) / ANVIL_STEP * ANVIL_BLOCK_STEP;
-  int32_t sums[MOST_BLOCKS * ANVIL_BLOCK] __attribute__((aligned(64)));
+  int32_t sums[MOST_HALVES * ANVIL_HALF] __attribute__((aligned(64)));
   for (int32_t unit = 0; unit < c->n_channels;) {
     const int8_t *weights = c->weights + (int64_t)(unit / ANVIL_BLOCK) * block_bytes;
     const int32_t *bias = c->bias + unit;
-    const int32_t rest = (c->n_channels - unit + ANVIL_BLOCK - 1) / ANVIL_BLOCK;
-    const int32_t n_blocks = rest >= MOST_BLOCKS ? MOST_BLOCKS : rest >= 2 ? 2 : 1;
-    if (way == ANVIL_BY_WORDS && n_blocks > 1) {
-      for (int32_t k = 0; k < n_blocks; k += 2) {
-        sums_by_words(input, depth, weights + k * block_bytes, block_bytes, bias + k * ANVIL_BLOCK,
-                      2, sums + k * ANVIL_BLOCK);
+    const int32_t rest = (c->n_channels - unit + ANVIL_HALF - 1) / ANVIL_HALF;
+    const int32_t n_halves = rest >= MOST_HALVES ? MOST_HALVES : 2;
+    if (way == ANVIL_BY_WORDS) {
+      for (int32_t k = 0; k < n_halves; k += 2) {
+        sums_by_words(input, depth, half_at(weights, block_bytes, k), block_bytes,
+                      bias + k * ANVIL_HALF, 2, sums + k * ANVIL_HALF);
       }
-    } else if (way == ANVIL_BY_WORDS) {
-      sums_by_words(input, depth, weights, block_bytes, bias, 1, sums);
-    } else if (n_blocks == MOST_BLOCKS) {
-      sums_by_bytes(input, depth, way, weights, block_bytes, bias, MOST_BLOCKS, sums);
-    } else if (n_blocks == 2) {
-      sums_by_bytes(input, depth, way, weights, block_bytes, bias, 2, sums);
+    } else if (n_halves == MOST_HALVES) {
+      sums_by_bytes(input, depth, way, weights, block_bytes, bias, MOST_HALVES, sums);
     } else {
-      sums_by_bytes(input, depth, way, weights, block_bytes, bias, 1, sums);
+      sums_by_bytes(input, depth, way, weights, block_bytes, bias, 2, sums);
     }
-    for (int32_t k = 0; k < n_blocks; k += 2) {
-      anvil_store_sums__avx2(c, unit + k * ANVIL_BLOCK, 1, sums + k * ANVIL_BLOCK, output);
+    for (int32_t k = 0; k < n_halves; k += 2) {
+      anvil_store_sums__avx2(c, unit + k * ANVIL_HALF, 1, sums + k * ANVIL_HALF, output);
     }
-    unit += n_blocks * ANVIL_BLOCK;
+    unit += n_halves * ANVIL_HALF;
   }
 }
 
@@ -116,6 +117,7 @@ ANVIL_AVX2 void anvil_fully_connected_int8_blocks__avx2(
                                    .greatest = p.output_max};
   for (int32_t batch = 0; batch < p.batches; ++batch) {
     switch (channels.way) {
+      case ANVIL_BY_BLOCKS:
       case ANVIL_BY_QUADS:
         all_units(&channels, ANVIL_BY_QUADS, p.depth, input, output);
         break;

@@ -11,18 +11,16 @@ from hypothesis import strategies as st
 from anvil.core.attributes import Activation, Padding
 from tests.support.byte_cases import with_pairs
 from tests.support.kernel_harness import (
-    PLATFORMS,
     Case,
     Platform,
     check_kernels,
     check_references,
 )
 from tests.support.window_cases import ACTIVATIONS, ZERO_POINTS, Windows, depthwise_case
+from tests.support.x86_platforms import X86_PLATFORMS
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-_X86 = [platform for platform in PLATFORMS if platform.core == "x86-64"]
 
 
 def _depthwise(windows: Windows, n_channels: int, number: int) -> Case:
@@ -120,6 +118,6 @@ def test_numpy_equals_tflite(cases: list[Case]) -> None:
         check_references(case)
 
 
-@pytest.mark.parametrize("platform", _X86, ids=lambda platform: platform.name)
+@pytest.mark.parametrize("platform", X86_PLATFORMS, ids=lambda platform: platform.name)
 def test_kernels_equal_numpy(platform: Platform, cases: list[Case], tmp_path: Path) -> None:
     check_kernels(platform, cases, tmp_path)

@@ -12,17 +12,15 @@ from anvil.core.attributes import Activation
 from tests.kernels.test_fully_connected import fully_connected_case
 from tests.support.byte_cases import with_pairs
 from tests.support.kernel_harness import (
-    PLATFORMS,
     Case,
     Platform,
     check_kernels,
     check_references,
 )
+from tests.support.x86_platforms import X86_PLATFORMS
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-_X86 = [platform for platform in PLATFORMS if platform.core == "x86-64"]
 
 
 def _case(batches: int, depth: int, units: int, label: str = "avx2") -> Case:
@@ -79,6 +77,6 @@ def test_numpy_equals_tflite(cases: list[Case]) -> None:
         check_references(case)
 
 
-@pytest.mark.parametrize("platform", _X86, ids=lambda platform: platform.name)
+@pytest.mark.parametrize("platform", X86_PLATFORMS, ids=lambda platform: platform.name)
 def test_kernels_equal_numpy(platform: Platform, cases: list[Case], tmp_path: Path) -> None:
     check_kernels(platform, cases, tmp_path)

@@ -14,12 +14,14 @@ _SOURCE = """\
 #include "platform.h"
 void run_cases(void) {
   for (int i = 0; i < 2; ++i) {
-    const uint8_t found = (uint8_t)anvil_x86_has_avxvnni();
+    const uint8_t found = (uint8_t)anvil_x86_level();
     platform_write(&found, 1);
   }
 }
 """
 _BY_NAME = {platform.name: platform for platform in PLATFORMS}
+_AVX2, _AVXVNNI, _AVX512VNNI = 1, 2, 3
+_AVX512 = {"avx512f", "avx512dq", "avx512bw", "avx512vl", "avx512_vnni"}
 
 
 def _answers(platform: str, folder: Path) -> bytes:
@@ -27,19 +29,23 @@ def _answers(platform: str, folder: Path) -> bytes:
     return program_output(_BY_NAME[platform], _SOURCE, folder, sources=sources)
 
 
-def _has_avxvnni() -> bool:
-    return "avx_vnni" in Path("/proc/cpuinfo").read_text("utf-8").split()
+def _true_level() -> int:
+    flags = set(Path("/proc/cpuinfo").read_text("utf-8").split())
+    if "avx_vnni" not in flags:
+        return _AVX2
+    return _AVX512VNNI if flags >= _AVX512 else _AVXVNNI
 
 
-def test_an_emulated_processor_lacks_avxvnni(tmp_path: Path) -> None:
-    # The kernels' tests on this platform take the way without it, on every computer.
-    assert _answers("x86-64-undefined", tmp_path) == b"\0\0"
+def test_an_emulated_processor_has_avx2_alone(tmp_path: Path) -> None:
+    # The kernels' tests on this platform take the ways without more, on every computer.
+    assert _answers("x86-64-undefined", tmp_path) == bytes([_AVX2, _AVX2])
 
 
 def test_the_processor_s_own_answer(tmp_path: Path) -> None:
     runner_of(_BY_NAME["x86-64"])
-    has = _has_avxvnni()
-    assert _answers("x86-64", tmp_path) == (b"\1\1" if has else b"\0\0")
-    if not has:
-        # To be counted: the tests of kernels ran without vpdpbusd.
-        pytest.skip(f"{MISSING}AVX-VNNI in this processor")
+    level = _true_level()
+    assert _answers("x86-64", tmp_path) == bytes([level, level])
+    if level < _AVX512VNNI:
+        # To be counted: the tests of kernels ran without its vpdpbusd.
+        missing = "AVX-VNNI" if level < _AVXVNNI else "AVX-512"
+        pytest.skip(f"{MISSING}{missing} in this processor")

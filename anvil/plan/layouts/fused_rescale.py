@@ -114,7 +114,8 @@ def outputs_of(form: FusedRescale, sums: Int64Array, reference: Reference) -> In
     is_wrong |= (np.abs(lifted) > _EXACT_FLOAT) | (np.abs(products) > _MOST_OUTPUT)
     units = rounded.astype(np.int64) - form.whole[:, None]
     if reference.is_symmetric:
-        units *= np.sign(sums)
+        # A kernel may as well give 0 where the sum is 0, which is the output then.
+        units *= np.where(sums < 0, -1, 1)
     outputs = np.clip(units + reference.zero_point, reference.least, reference.greatest)
     found: Int64Array = np.where(is_wrong, _WRONG, outputs)
     return found
