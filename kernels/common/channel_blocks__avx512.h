@@ -38,9 +38,8 @@ ANVIL_AVX512_INLINE anvil_fused anvil_fused_of(const anvil_channels *c, int32_t 
   return f;
 }
 
-/* The outputs of a block of one pixel. */
-ANVIL_AVX512_INLINE void anvil_store_fused(__m512i sums, const anvil_fused *f, int32_t is_symmetric,
-                                           int8_t *output) {
+ANVIL_AVX512_INLINE __m128i anvil_fused_bytes(__m512i sums, const anvil_fused *f,
+                                              int32_t is_symmetric) {
   const __m512i fused_bits = _mm512_set1_epi32(0x4B400000); /* see store_sums__avx2.c */
   const __m512i lifted = is_symmetric ? _mm512_add_epi32(_mm512_abs_epi32(sums), f->lifted) : sums;
   const __m512 values = _mm512_fmadd_ps(_mm512_cvtepi32_ps(lifted), f->scale, f->added);
@@ -50,8 +49,12 @@ ANVIL_AVX512_INLINE void anvil_store_fused(__m512i sums, const anvil_fused *f, i
         _mm512_mask_sub_epi32(outputs, _mm512_movepi32_mask(sums), _mm512_setzero_si512(), outputs);
     outputs = _mm512_add_epi32(outputs, f->zero_point);
   }
-  __m128i bytes = _mm512_cvtsepi32_epi8(outputs);
-  bytes = _mm_min_epi8(_mm_max_epi8(bytes, f->least), f->greatest);
+  const __m128i bytes = _mm512_cvtsepi32_epi8(outputs);
+  return _mm_min_epi8(_mm_max_epi8(bytes, f->least), f->greatest);
+}
+
+/* The outputs of a block of one pixel. */
+ANVIL_AVX512_INLINE void anvil_store_bytes(__m128i bytes, const anvil_fused *f, int8_t *output) {
   if (f->channels == 0xFFFF) {
     _mm_storeu_si128((__m128i *)output, bytes);
   } else {
@@ -78,7 +81,7 @@ ANVIL_AVX512_INLINE void anvil_store_block(const anvil_channels *c, int32_t chan
 #pragma GCC unroll 8
     for (int32_t i = 0; i < n_body; ++i) {
       if (i < n_pixels) {
-        anvil_store_fused(sums[i], &f, 0, output + i * c->n_channels);
+        anvil_store_bytes(anvil_fused_bytes(sums[i], &f, 0), &f, output + i * c->n_channels);
       }
     }
     return;
@@ -86,7 +89,7 @@ ANVIL_AVX512_INLINE void anvil_store_block(const anvil_channels *c, int32_t chan
 #pragma GCC unroll 8
   for (int32_t i = 0; i < n_body; ++i) {
     if (i < n_pixels) {
-      anvil_store_fused(sums[i], &f, 1, output + i * c->n_channels);
+      anvil_store_bytes(anvil_fused_bytes(sums[i], &f, 1), &f, output + i * c->n_channels);
     }
   }
 }

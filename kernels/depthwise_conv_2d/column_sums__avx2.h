@@ -29,6 +29,13 @@ void anvil_interleave__avx2(const int8_t *const rows[4], int32_t n, int32_t flip
                             uint8_t *to);
 void anvil_interleave__avx512(const int8_t *const rows[4], int32_t n, int32_t flipped, uint8_t *to);
 
+/* Up to 16 channels from `channel` on of n_pixels windows along a line with stride 1, over the
+ * unsigned values of these channels, side by side for each pixel of the line. Up to three pixels
+ * beyond the last window are read. */
+void anvil_outputs_of_line__avx512(const uint8_t *pixels, int32_t n_groups, int32_t dilation,
+                                   const anvil_channels *channels, int32_t channel,
+                                   int32_t n_pixels, int8_t *output);
+
 /* The next address that starts a vector, of memory that is aligned to 16 bytes. */
 static inline uint8_t *anvil_aligned(uint8_t *to) {
   return to + (-(uintptr_t)to & (ANVIL_BLOCK_STEP - 1));

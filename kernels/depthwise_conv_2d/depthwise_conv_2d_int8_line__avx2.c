@@ -4,7 +4,7 @@
 /* Images one pixel wide: what is interleaved are four pixels that taps of one window read. So each
  * is interleaved once for the windows of a few outputs, and not for each of them. These outputs'
  * windows are copied for all channels before one of them is written. */
-enum { CHANNELS = ANVIL_BLOCK };
+enum { CHANNELS = ANVIL_BLOCK, PIXELS_BY_LANES = 8 };
 
 /* A pixel as blocks of unsigned values, which lie block_bytes apart. */
 ANVIL_AVX2_INLINE void copy_pixel(const int8_t *pixel, int32_t n_channels, int32_t block_bytes,
@@ -34,12 +34,16 @@ ANVIL_AVX2 void anvil_depthwise_conv_2d_int8_line__avx2(
                                    .least = p.output_min,
                                    .greatest = p.output_max};
   const int32_t n_groups = (p.filter_h + 3) / 4;
-  const int32_t most = p.output_h < ANVIL_PIXELS ? p.output_h : ANVIL_PIXELS;
   const int32_t group_pixels = 4 * p.dilation_h;
-  const int32_t most_columns = (most - 1) * p.stride_h + (n_groups - 1) * group_pixels + 1;
+  const int32_t taps = (n_groups - 1) * group_pixels + 1;
+  const int32_t is_by_lanes = channels.way == ANVIL_BY_BLOCKS && p.stride_h == 1;
+  const int32_t at_once = is_by_lanes ? PIXELS_BY_LANES : ANVIL_PIXELS;
+  const int32_t most = p.output_h < at_once ? p.output_h : at_once;
+  const int32_t most_columns = (most - 1) * p.stride_h + taps;
   const int32_t block_bytes = (most_columns + 3 * p.dilation_h) * CHANNELS;
   uint8_t *columns = anvil_aligned(scratch);
-  uint8_t *pixels = columns + most_columns * 4 * CHANNELS; /* [block][pixel][channel] */
+  /* [block][pixel][channel] */
+  uint8_t *pixels = columns + (is_by_lanes ? 0 : most_columns * 4 * CHANNELS);
   const anvil_columns windows = {.first = columns,
                                  .n_groups = n_groups,
                                  .n_taps = 1,
@@ -50,7 +54,7 @@ ANVIL_AVX2 void anvil_depthwise_conv_2d_int8_line__avx2(
   for (int32_t batch = 0; batch < p.batches; ++batch) {
     for (int32_t out_y = 0; out_y < p.output_h; out_y += most) {
       const int32_t n = p.output_h - out_y < most ? p.output_h - out_y : most;
-      const int32_t n_columns = (n - 1) * p.stride_h + (n_groups - 1) * group_pixels + 1;
+      const int32_t n_columns = (n - 1) * p.stride_h + taps;
       const int32_t top = out_y * p.stride_h - p.pad_top;
       for (int32_t i = 0; i < n_columns + 3 * p.dilation_h; ++i) {
         if (top + i >= 0 && top + i < p.input_h) {
@@ -65,7 +69,12 @@ ANVIL_AVX2 void anvil_depthwise_conv_2d_int8_line__avx2(
       }
       for (int32_t begin = 0; begin < n_channels; begin += CHANNELS) {
         const int32_t end = n_channels - begin < CHANNELS ? n_channels : begin + CHANNELS;
-        const int8_t *first = (const int8_t *)pixels + begin / CHANNELS * block_bytes;
+        const uint8_t *block = pixels + begin / CHANNELS * block_bytes;
+        if (is_by_lanes) {
+          anvil_outputs_of_line__avx512(block, n_groups, p.dilation_h, &channels, begin, n, output);
+          continue;
+        }
+        const int8_t *first = (const int8_t *)block;
         const int32_t distance = p.dilation_h * CHANNELS;
         const int8_t *const rows[4] = {first, first + distance, first + 2 * distance,
                                        first + 3 * distance};
