@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import Phase, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from anvil.core.attributes import Activation, Padding
@@ -98,7 +98,13 @@ def _random_cases() -> list[Case]:
     """Many at once, since all of them become one program."""
     found: list[Case] = []
 
-    @settings(max_examples=60, derandomize=True, database=None, phases=[Phase.generate])
+    @settings(
+        max_examples=60,
+        derandomize=True,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=[HealthCheck.too_slow],  # on a machine with other work
+    )
     @given(_any_convolution())
     def collect(case: Case) -> None:
         found.append(case)
