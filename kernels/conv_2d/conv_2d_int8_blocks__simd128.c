@@ -91,7 +91,7 @@ void anvil_conv_2d_int8_blocks__simd128(const anvil_conv_2d_int8_parameters *par
           }
         }
       }
-      anvil_six_pixels(&channels, &windows, n, output);
+      anvil_six_pixels__simd128(&channels, &windows, n, output);
       output += n * p.output_channels;
     }
     input += p.input_h * p.input_w * p.input_channels;

@@ -99,7 +99,7 @@ void anvil_conv_2d_int8_rows__simd128(const anvil_conv_2d_int8_parameters *param
         }
       }
       widen_rows(&p, &rows, input, first, first + y + (p.filter_h - 1) * p.dilation_h + 1);
-      anvil_six_pixels(&channels, &windows, n, output);
+      anvil_six_pixels__simd128(&channels, &windows, n, output);
       output += n * p.output_channels;
       if (++out_x == p.output_w) {
         out_x = 0;

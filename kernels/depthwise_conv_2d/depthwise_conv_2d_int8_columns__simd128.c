@@ -85,7 +85,7 @@ static void some_pixels(const anvil_pair_channels *c, const paired_rows *rows, i
       }
     }
     const v128_t sums[2 * PIXELS] = {a0, a1, b0, b1, c0, c1};
-    anvil_store_blocks(c, channel, sums, n_pixels, output);
+    anvil_store_blocks__simd128(c, channel, sums, n_pixels, output);
     block += ANVIL_BLOCK * ANVIL_PAIR;
   }
 }

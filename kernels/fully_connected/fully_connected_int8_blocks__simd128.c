@@ -28,7 +28,7 @@ static void one_block(const anvil_pair_channels *c, const int16_t *row, const in
     weights += ANVIL_BLOCK_PAIR_BYTES;
   }
   const v128_t sums[2] = {wasm_i32x4_add(even[0], odd[0]), wasm_i32x4_add(even[1], odd[1])};
-  anvil_store_blocks(c, unit, sums, 1, output);
+  anvil_store_blocks__simd128(c, unit, sums, 1, output);
 }
 
 void anvil_fully_connected_int8_blocks__simd128(
