@@ -107,13 +107,15 @@ def _cases() -> list[Case]:
         for name, sign in (("largest", 1), ("least", -1)):
             inputs = np.where(sign * taps > 0, 127, -128).astype(np.int8).reshape(1, 3, 3, -1)
             cases.append(replace(depthwise, name=f"{depthwise.name}_{name}", inputs=(inputs,)))
-        layer = fully_connected_case(
-            (2, _DEPTH),
-            depth=_DEPTH,
-            units=24,
-            zero_points=(_ZERO_POINT, 3),
-            scales=scales,
-            label=f"bounds_{scale}",
+        layer = pairable(
+            fully_connected_case(
+                (2, _DEPTH),
+                depth=_DEPTH,
+                units=24,
+                zero_points=(_ZERO_POINT, 3),
+                scales=scales,
+                label=f"bounds_{scale}",
+            )
         )
         cases += _at_the_bounds(layer, _weights(layer).T, "units")
     return cases
