@@ -8,7 +8,8 @@ with others that do not.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from itertools import product
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -25,13 +26,15 @@ from tests.support.kernel_harness import (
     each_platform,
     reference_outputs,
 )
-from tests.support.paired_cases import pairable
+from tests.support.paired_cases import pairable, with_constants
 from tests.support.window_cases import Windows, convolution_case, depthwise_case
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import numpy.typing as npt
+
+    Array = npt.NDArray[Any]
 
 _DEPTH, _CHANNELS = 72, 17
 _ZERO_POINT = -5
@@ -60,6 +63,37 @@ def _at_the_bounds(case: Case, weights: npt.NDArray[np.int8], label: str) -> lis
 def _weights(case: Case) -> npt.NDArray[np.int8]:
     values: npt.NDArray[np.int8] = array_of(case.graph.tensors[case.op.inputs[1]])
     return values
+
+
+def _one_sign(weights: Array, _: Array) -> None:
+    """Positive weights for even channels, negative ones for odd, as `with_constants` wants it."""
+    weights[:] = np.where(np.arange(_CHANNELS) % 2, -abs(weights), abs(weights))
+
+
+def _depthwise_cases(scale: float) -> list[Case]:
+    """All channels at their bounds, since each has inputs of its own."""
+    cases = []
+    shapes = (((3, 3), (3, 3)), ((9, 1), (9, 1)), ((4, 5), (3, 3)))
+    for (image, size), zero_point in product(shapes, (3, -128)):
+        case = pairable(
+            depthwise_case(
+                Windows(image=image, filter=size, padding=Padding.VALID),
+                input_channels=_CHANNELS,
+                depth_multiplier=1,
+                zero_points=(_ZERO_POINT, zero_point),
+                scales=(0.04, scale),
+                weight_scales=(0.0025,),
+                label=f"_{scale}",
+            )
+        )
+        if image != size:  # every window has the same bounds where a channel has one sign
+            case = with_constants(case, _one_sign)
+        taps = _weights(case).reshape(9, _CHANNELS)
+        for name, sign in (("largest", 1), ("least", -1)):
+            inputs = np.where(sign * taps > 0, 127, -128).astype(np.int8)
+            every = np.resize(inputs, case.inputs[0].shape)
+            cases.append(replace(case, name=f"{case.name}_{name}", inputs=(every,)))
+    return cases
 
 
 def _cases() -> list[Case]:
@@ -91,22 +125,7 @@ def _cases() -> list[Case]:
             )
         )
         cases += _at_the_bounds(square, _weights(square).reshape(_CHANNELS, -1).T, "3x3")
-        depthwise = pairable(
-            depthwise_case(
-                window,
-                input_channels=_CHANNELS,
-                depth_multiplier=1,
-                zero_points=(_ZERO_POINT, 3),
-                scales=(0.04, 0.03 if scale < 1 else 0.43),
-                weight_scales=(0.0025,),
-                label=f"_{scale}",
-            )
-        )
-        # Every channel has weights of its own under its own inputs: all are at their bounds.
-        taps = _weights(depthwise).reshape(9, _CHANNELS)
-        for name, sign in (("largest", 1), ("least", -1)):
-            inputs = np.where(sign * taps > 0, 127, -128).astype(np.int8).reshape(1, 3, 3, -1)
-            cases.append(replace(depthwise, name=f"{depthwise.name}_{name}", inputs=(inputs,)))
+        cases += _depthwise_cases(0.03 if scale < 1 else 0.43)
         layer = pairable(
             fully_connected_case(
                 (2, _DEPTH),
@@ -134,12 +153,12 @@ def test_the_cases_reach_the_bounds() -> None:
             taps = _weights(case).reshape(9, _CHANNELS)
             bias: npt.NDArray[np.int32] = array_of(case.graph.tensors[case.op.inputs[2]])
             bounds = sum_range(taps.T, bias, _ZERO_POINT)
-            inputs = case.inputs[0].reshape(9, _CHANNELS).astype(np.int64) - _ZERO_POINT
+            inputs = case.inputs[0].reshape(-1, _CHANNELS)[:9].astype(np.int64) - _ZERO_POINT
             sums = (inputs * taps).sum(axis=0) + bias
             wanted = bounds.high if case.name.endswith("_largest") else bounds.low
             np.testing.assert_array_equal(sums, wanted)
             reached += 1
-    assert reached == 4
+    assert reached == 24
 
 
 @pytest.mark.parametrize("case", _CASES, ids=lambda case: case.name)
