@@ -47,29 +47,37 @@ INLINE int32_t strips_of(const parameters_of_tiles *p, int32_t columns) {
   return is_shared(p) ? (columns + 1) / 2 : columns;
 }
 
+/* A tile whose first record is `at`, and the next entry. Not inlined: as a part of the loop it is
+ * made fast, which takes five times the code and saves nothing. */
+static __attribute__((noinline)) uint32_t *list_tile(const parameters_of_tiles *p, uint32_t at,
+                                                     uint32_t output, uint32_t *table) {
+  if (is_shared(p)) {
+    table[0] = at;
+    table[1] = output;
+    return table + 2;
+  }
+  const uint32_t below = at + (uint32_t)(p->stride_h * ANVIL_RECORD);
+  const uint32_t beside = (uint32_t)strip_bytes(p);
+  table[0] = at;
+  table[1] = at + beside;
+  table[2] = output;
+  table[3] = below;
+  table[4] = below + beside;
+  return table + 5;
+}
+
 /* The tiles of outputs: where each reads its records, and where it writes, from the first output.
  * Rows of tiles follow each other, so that fewer rows are the same table's beginning, if even. */
 static __attribute__((noinline)) void list_tiles(const parameters_of_tiles *p, extent outputs,
                                                  const int8_t *records, uint32_t *table) {
-  const uint32_t below = (uint32_t)(p->stride_h * ANVIL_RECORD);
-  const uint32_t beside = (uint32_t)strip_bytes(p);
   for (int32_t down = 0; 2 * down < outputs.rows; ++down) {
     const int32_t row = pair_at(down, outputs.rows);
-    const uint32_t at = (uint32_t)(uintptr_t)records + (uint32_t)row * below;
     for (int32_t across = 0; 2 * across < outputs.columns; ++across) {
       const int32_t column = pair_at(across, outputs.columns);
-      const uint32_t output = (uint32_t)((row * p->output_w + column) * p->input_channels);
-      if (is_shared(p)) {
-        *table++ = at + (uint32_t)across * beside;
-        *table++ = output;
-      } else {
-        const uint32_t left = at + (uint32_t)column * beside;
-        *table++ = left;
-        *table++ = left + beside;
-        *table++ = output;
-        *table++ = left + below;
-        *table++ = left + beside + below;
-      }
+      const int8_t *const at = records + row * p->stride_h * ANVIL_RECORD +
+                               (is_shared(p) ? across : column) * strip_bytes(p);
+      table = list_tile(p, (uint32_t)(uintptr_t)at,
+                        (uint32_t)((row * p->output_w + column) * p->input_channels), table);
     }
   }
 }
@@ -117,8 +125,9 @@ typedef struct {
 
 /* Up to 16 channels of a block, some rows at a time, from above: as rows of the image are written
  * over, all that later windows have of them is in the records. */
-INLINE void compute_rows(const parameters_of_tiles *p, state *s, extent block, const int8_t *image,
-                         int32_t y, int32_t x, int8_t *output) {
+static __attribute__((noinline)) void compute_rows(const parameters_of_tiles *p, state *s,
+                                                   extent block, const int8_t *image, int32_t y,
+                                                   int32_t x, int8_t *output) {
   const uint32_t pixel = (uint32_t)p->input_channels;
   const uint32_t row = (uint32_t)p->output_w * pixel;
   uint32_t to = (uint32_t)(uintptr_t)output;
@@ -174,12 +183,16 @@ void anvil_depthwise_conv_2d_int8_tiles__mve(
   int8_t *const records = beside + ANVIL_RECORD_CHANNELS;
   const int32_t n_outputs = p.output_h * p.output_w * p.input_channels;
   const int32_t most_columns = largest_part(p.output_w, p.block_columns);
-  state s = {
-      .strip = {.records = records, .beside = beside, .value = p.input_zero_point},
-      /* A filter has three rows. What would be the fourth is multiplied by zeros. */
-      .tiles.words = {0, ANVIL_RECORD, 2 * ANVIL_RECORD, (is_shared(&p) ? 3 : 2) * ANVIL_RECORD},
-      .table = (uint32_t *)(void *)(records + strips_of(&p, most_columns) * strip_bytes(&p)),
-  };
+  state s;
+  s.listed = (extent){0, 0};
+  s.strip.records = records;
+  s.strip.beside = beside;
+  s.strip.value = p.input_zero_point;
+  s.table = (uint32_t *)(void *)(records + strips_of(&p, most_columns) * strip_bytes(&p));
+  for (int i = 0; i < 4; ++i) {
+    /* A filter has three rows. What would be the fourth is multiplied by zeros. */
+    s.tiles.words[i] = (uint32_t)between(i, 0, is_shared(&p) ? 3 : 2) * ANVIL_RECORD;
+  }
   s.tiles.table = s.table;
   anvil_fill_bytes(beside, (int8_t)p.input_zero_point, ANVIL_RECORD_CHANNELS);
   for (int32_t batch = 0; batch < p.batches; ++batch) {
