@@ -91,6 +91,8 @@ def _run(cp: Any, model: Any) -> Any:  # noqa: ANN401  the module is given, not 
     parameters = cp.SatParameters()
     parameters.num_workers = 1
     parameters.random_seed = 1
+    # Its handler would leave the default one behind: an interruption would end us without a word.
+    parameters.catch_sigint_signal = False
     parameters.max_deterministic_time = _MOST_WORK
     wrapper = cp.SolveWrapper()
     wrapper.set_parameters(parameters)
