@@ -16,6 +16,7 @@ from pathlib import Path
 
 # Program -> Debian package.
 PACKAGES = {
+    "gcc": "gcc",
     "qemu-system-arm": "qemu-system-arm",
     "qemu-system-riscv32": "qemu-system-misc",
     "qemu-aarch64": "qemu-user",
