@@ -62,8 +62,12 @@ def use_gcc(compiler):
             f"the result may differ from Anvil's. To get the same bits: {install}"
         )
     env.Replace(CC=program, LINK=program, AR=compiler["prefix"] + "ar")
-    folders = {env.subst("$PROJECT_DIR"), os.getcwd(), os.path.realpath(os.getcwd())}
-    env.Append(CCFLAGS=[f"-ffile-prefix-map={folder}=." for folder in sorted(folders)])
+    folders = sorted({env.subst("$PROJECT_DIR"), os.getcwd(), os.path.realpath(os.getcwd())})
+    env.Append(
+        CCFLAGS=[f"-ffile-prefix-map={folder}=." for folder in folders],
+        # GCC 12 does not tell the assembler of the other one.
+        ASPPFLAGS=[f"-fdebug-prefix-map={folder}=." for folder in folders],
+    )
 
 
 def write_hex(target, source, env):
