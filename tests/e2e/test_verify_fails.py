@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from anvil.core.attributes import Padding
 from tests.support.cli import Ended, anvil, write_project
@@ -16,6 +17,7 @@ from tests.support.tflite_builder import tflite_bytes
 
 _EXAMPLE_MODEL = ROOT / "quantized" / "int8.tflite"
 _KERNEL = "depthwise_conv_2d/depthwise_conv_2d_int8_direct__scalar.c"
+_VARIANTS = "depthwise_conv_2d/kernels.yaml"
 _EMULATORS = {
     "nrf52840": "qemu-system-arm",
     "rpi4": "qemu-aarch64",
@@ -27,13 +29,16 @@ _EMULATORS = {
 def _verify_with_wrong_kernel(
     folder: Path, target: str, *options: str, model: Path = _EXAMPLE_MODEL
 ) -> Ended:
-    """The project's own kernels/ come before the built-in ones: here lies one that is wrong."""
+    """The project's own kernels/ come before the built-in ones: here the only one is wrong."""
     project = write_project(folder, model, name="digits", targets=f"{{{target}: {{}}}}")
     source = (ROOT / "kernels" / _KERNEL).read_text()
     wrong = source.replace("p.output_zero_point", "p.output_zero_point + 9")
     assert wrong != source
     (project / "kernels" / _KERNEL).parent.mkdir(parents=True)
     (project / "kernels" / _KERNEL).write_text(wrong)
+    variants = yaml.safe_load((ROOT / "kernels" / _VARIANTS).read_text())
+    variants["variants"] = [one for one in variants["variants"] if one["source"] == _KERNEL]
+    (project / "kernels" / _VARIANTS).write_text(yaml.safe_dump(variants))
     return anvil("verify", "--json", "--project", project, *options)
 
 
