@@ -22,6 +22,16 @@ typedef struct {
 typedef void anvil_block(const anvil_blocks_layer *l, const int8_t *windows, const int8_t *weights,
                          const int32_t *channels, int8_t *output);
 
+/* The function `name` of n pixels by 8 * n_vectors channels: `compute` of the source that this
+ * stands in, which is inlined, with both numbers known. A function for each size of block, so that
+ * each has all registers for itself. */
+#define ANVIL_BLOCK_FUNCTION(name, n, n_vectors)                                                 \
+  static __attribute__((noinline)) void name(const anvil_blocks_layer *l, const int8_t *windows, \
+                                             const int8_t *weights, const int32_t *channels,     \
+                                             int8_t *output) {                                   \
+    compute(n, n_vectors, l, windows, weights, channels, output);                                \
+  }
+
 /* Of how many pixels and channels each computes. */
 typedef struct {
   anvil_block *of_4x16;

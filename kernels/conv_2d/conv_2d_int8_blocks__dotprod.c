@@ -55,30 +55,10 @@ INLINE void compute(int n, int n_vectors, const anvil_blocks_layer *l, const int
   anvil_store_blocks(n, n_vectors, l, sums, channels, output);
 }
 
-/* One function for each size of block, so that each has all registers for itself. */
-static __attribute__((noinline)) void compute_4x16(const anvil_blocks_layer *l,
-                                                   const int8_t *windows, const int8_t *weights,
-                                                   const int32_t *channels, int8_t *output) {
-  compute(4, 2, l, windows, weights, channels, output);
-}
-
-static __attribute__((noinline)) void compute_4x8(const anvil_blocks_layer *l,
-                                                  const int8_t *windows, const int8_t *weights,
-                                                  const int32_t *channels, int8_t *output) {
-  compute(4, 1, l, windows, weights, channels, output);
-}
-
-static __attribute__((noinline)) void compute_1x16(const anvil_blocks_layer *l,
-                                                   const int8_t *windows, const int8_t *weights,
-                                                   const int32_t *channels, int8_t *output) {
-  compute(1, 2, l, windows, weights, channels, output);
-}
-
-static __attribute__((noinline)) void compute_1x8(const anvil_blocks_layer *l,
-                                                  const int8_t *windows, const int8_t *weights,
-                                                  const int32_t *channels, int8_t *output) {
-  compute(1, 1, l, windows, weights, channels, output);
-}
+ANVIL_BLOCK_FUNCTION(compute_4x16, 4, 2)
+ANVIL_BLOCK_FUNCTION(compute_4x8, 4, 1)
+ANVIL_BLOCK_FUNCTION(compute_1x16, 1, 2)
+ANVIL_BLOCK_FUNCTION(compute_1x8, 1, 1)
 
 void anvil_conv_2d_int8_blocks__dotprod(const anvil_conv_2d_int8_parameters *parameters,
                                         const int8_t *input, const int8_t *weights,

@@ -23,7 +23,16 @@ if TYPE_CHECKING:
 
     from anvil.core.graph import Graph
 
-_TARGETS = ("nrf52840", "microbit", "corstone300", "rpi4", "rpi5", "linux-x86_64", "browser")
+_TARGETS = (
+    "nrf52840",
+    "microbit",
+    "hifive1-revb",
+    "corstone300",
+    "rpi4",
+    "rpi5",
+    "linux-x86_64",
+    "browser",
+)
 _WARNINGS = ("-Wall", "-Wextra", "-Wconversion", "-Werror")
 _INCLUDE = ("library/include", "library/src", "library/kernels", "firmware", "src")
 
