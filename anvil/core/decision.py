@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from anvil.core.plan import Plan
     from anvil.core.prediction import Prediction
     from anvil.core.rewrite import AppliedRewrite, Rewritten
+    from anvil.core.target import Target
 
 
 class Criterion(enum.StrEnum):
@@ -22,7 +23,7 @@ class Criterion(enum.StrEnum):
     FLASH = "flash"
     RAM = "ram"
     LATENCY = "latency"
-    PRODUCT = "product"  # of flash, RAM and latency: halving one outweighs doubling none
+    PRODUCT = "product"  # balance() of latency, flash and RAM
 
 
 # What `optimize` stands for: the criteria in order, each deciding where the ones before tie.
@@ -31,6 +32,21 @@ ORDERS: dict[str, tuple[Criterion, ...]] = {
     "balanced": (Criterion.PRODUCT, Criterion.ACCURACY),
     "speed": (Criterion.LATENCY, Criterion.RAM, Criterion.FLASH, Criterion.ACCURACY),
 }
+
+# Memory against which a program counts where an operating system gives it as much as it wants:
+# about the second-level cache of a core.
+_CACHE_BYTES = 1 << 20
+
+
+def balance(target: Target, *, latency: float, flash_bytes: float, ram_bytes: float) -> float:
+    """Latency, grown by the shares of the target's flash and RAM that are taken.
+
+    What fills the flash has to run in half the time of what takes none of it, and likewise with
+    RAM: a byte weighs what it is worth on the device, and little where there is plenty.
+    """
+    flash = _CACHE_BYTES if target.flash is None else target.flash.size_bytes
+    ram = _CACHE_BYTES if target.ram is None else target.ram.size_bytes
+    return latency * (1 + flash_bytes / flash) * (1 + ram_bytes / ram)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,12 +9,11 @@ what comes behind in that order is kept with it, and the Pareto front is marked.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from anvil.core.decision import Choice, Criterion, Decision, FailedCandidate
+from anvil.core.decision import Choice, Criterion, Decision, FailedCandidate, balance
 from anvil.core.diagnostics import AnvilError
 from anvil.core.fit import Misfit
 from anvil.core.plan import MemoryStrategy
@@ -294,7 +293,8 @@ class _Scale:
 
     def _quantity(self, choice: Choice, criterion: Criterion) -> float:
         if criterion is Criterion.PRODUCT:
-            return math.prod(self.rank(choice, _FACTORS))
+            flash, ram, latency = self.rank(choice, _FACTORS)
+            return balance(choice.plan.target, latency=latency, flash_bytes=flash, ram_bytes=ram)
         return float(self._measures[criterion][1](choice) or 0)
 
     def stand_ins(self, order: Sequence[Criterion]) -> tuple[tuple[str, str], ...]:

@@ -16,7 +16,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from anvil.core.decision import Criterion
+from anvil.core.decision import Criterion, balance
 from anvil.core.plan import SPECIALISED, Rejection
 from anvil.plan.features import call_names, evaluate_linear
 from anvil.plan.predict import names_of_program, spent_by
@@ -85,6 +85,7 @@ class _Item:
 class _Base:
     """What a program has besides kernels, constants and arena; and what decides."""
 
+    target: Target
     flash_bytes: float
     ram_bytes: float
     order: tuple[Criterion, ...]
@@ -102,7 +103,12 @@ class _Base:
             Criterion.RAM: self.ram_bytes + max(item.need_bytes for item in items),
             Criterion.LATENCY: math.fsum(item.latency for item in items),
         }
-        quantities[Criterion.PRODUCT] = math.prod(quantities.values())
+        quantities[Criterion.PRODUCT] = balance(
+            self.target,
+            latency=quantities[Criterion.LATENCY],
+            flash_bytes=quantities[Criterion.FLASH],
+            ram_bytes=quantities[Criterion.RAM],
+        )
         return tuple(quantities[criterion] for criterion in self.order)
 
 
@@ -234,7 +240,7 @@ def _base(graph: Graph, calls: Sequence[Sequence[_Item]], weighing: Weighing) ->
     decisive = [one for one in weighing.order if one is not Criterion.ACCURACY]
     # What no criterion decides, the product does, then the quantities alone.
     order = tuple(dict.fromkeys([*decisive, Criterion.PRODUCT, *_QUANTITIES]))
-    return _Base(flash_bytes=flash, ram_bytes=ram, order=order)
+    return _Base(target=weighing.target, flash_bytes=flash, ram_bytes=ram, order=order)
 
 
 def _padded(constant: Constant) -> int:

@@ -96,7 +96,7 @@ def labels(decision: Decision) -> list[str]:
     [
         (ORDERS["size"], ["int8", "int16x8", "float32", "float16"]),
         (ORDERS["speed"], ["int16x8", "int8", "float32", "float16"]),
-        (ORDERS["balanced"], ["int8", "int16x8", "float32", "float16"]),
+        (ORDERS["balanced"], ["int16x8", "int8", "float32", "float16"]),
         ((Criterion.ACCURACY,), ["float32", "int16x8", "float16", "int8"]),
         ((Criterion.ACCURACY, Criterion.FLASH), ["float32", "int16x8", "int8", "float16"]),
     ],
@@ -107,6 +107,20 @@ def test_an_order_decides_and_later_criteria_break_ties(
     decision = ordered(ALL, (), order)
     assert labels(decision) == expected
     assert decision.chosen is decision.choices[0]
+
+
+def test_balanced_bytes_weigh_what_they_are_worth_on_the_device() -> None:
+    target = plan().target
+    assert target.ram is not None
+    lean = choice(candidate("int8"), ram=1000, flash=1000, latency_s=1.9)
+    fast = choice(candidate("int16x8"), ram=target.ram.size_bytes, flash=1000, latency_s=1.0)
+    assert labels(ordered((fast, lean), (), _BALANCED)) == ["int8", "int16x8"]
+    more = replace(target.ram, size_bytes=4 * target.ram.size_bytes)
+    roomy = [
+        replace(one, plan=replace(one.plan, target=replace(target, ram=more)))
+        for one in (fast, lean)
+    ]
+    assert labels(ordered(roomy, (), _BALANCED)) == ["int16x8", "int8"]
 
 
 def test_what_stands_in_for_an_unknown_quantity_is_said() -> None:

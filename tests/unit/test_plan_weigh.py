@@ -11,6 +11,7 @@ import pytest
 from anvil.core.decision import ORDERS, Criterion
 from anvil.core.graph import Graph, Op
 from anvil.core.plan import Constant, KernelCall, Variant
+from anvil.core.target import Target
 from anvil.core.tensor import DType, Tensor
 from anvil.plan.costs import CostTable, HelperCost, KernelCost
 from anvil.plan.features import Linear
@@ -40,6 +41,7 @@ class Bench:
     kernels: dict[str, Kernel]
     n_calls: int = 2
     size: int = 16
+    memory: int = 256 * 1024  # bytes of flash, and of RAM
     options: list[Feasible] = field(init=False)
 
     def chosen(
@@ -82,7 +84,7 @@ class Bench:
         ]
         weighing = Weighing(
             name="n",
-            target=projects.target("nrf52840"),
+            target=self.target(),
             costs=self.table() if with_table else None,
             order=ORDERS[order] if isinstance(order, str) else order,
         )
@@ -96,6 +98,16 @@ class Bench:
 
     def names(self, order: str | tuple[Criterion, ...]) -> list[str]:
         return [label(choice.option) for choice in self.chosen(order)]
+
+    def target(self) -> Target:
+        board = projects.target("nrf52840")
+        assert board.flash is not None
+        assert board.ram is not None
+        return replace(
+            board,
+            flash=replace(board.flash, size_bytes=self.memory),
+            ram=replace(board.ram, size_bytes=self.memory),
+        )
 
     def table(self) -> CostTable:
         known = {name: kernel for name, kernel in self.kernels.items() if kernel.is_known}
@@ -200,12 +212,13 @@ def test_a_helper_that_another_kernel_links_anyway_costs_nothing() -> None:
 
 
 def test_scratch_memory_is_weighed_and_not_taken_blindly() -> None:
-    def bench(scratch: int) -> Bench:
+    def bench(scratch: int, memory: int = 4096) -> Bench:
         fast = Kernel(cycles=50, scratch=scratch)
-        return Bench(kernels={"fast": fast, "plain": Kernel()}, size=500)
+        return Bench(kernels={"fast": fast, "plain": Kernel()}, size=500, memory=memory)
 
     assert bench(100).names("balanced") == ["fast", "fast"]
     assert bench(9000).names("balanced") == ["plain", "plain"]
+    assert bench(9000, memory=65536).names("balanced") == ["fast", "fast"]
     assert bench(9000).names("speed") == ["fast", "fast"]
     assert bench(100).names((Criterion.RAM, Criterion.LATENCY)) == ["plain", "plain"]
     (reason,) = reasons(bench(9000).chosen("balanced"))
@@ -281,7 +294,8 @@ def test_nothing_better_is_found_by_trying_everything(seed: int, order: str) -> 
         )
         for name in "abc"
     }
-    bench = Bench(kernels=kernels | {"general": Kernel(code=400, weights=16)}, n_calls=4)
+    every = kernels | {"general": Kernel(code=400, weights=16)}
+    bench = Bench(kernels=every, n_calls=4, memory=2048)
     choices = bench.chosen(order)
     found = total(bench, [choice.option for choice in choices])
     best = min(
@@ -293,10 +307,14 @@ def test_nothing_better_is_found_by_trying_everything(seed: int, order: str) -> 
 
 
 def total(bench: Bench, options: tuple[Option, ...] | list[Option]) -> dict[str, float]:
-    """Latency, flash, and the product with RAM, added up plainly."""
+    """Latency, flash, and latency grown by shares of memory, added up plainly."""
     names = [label(option) for option in options]
     cycles = sum(bench.kernels[name].cycles * bench.size for name in names)
     flash = sum(bench.kernels[name].code for name in set(names)) + 4 * len(names)
     flash += sum(-(-bench.kernels[name].weights // 16) * 16 for name in names)
     ram = 2 * bench.size + max(option.scratch_bytes for option in options)
-    return {"speed": cycles, "size": flash, "balanced": cycles * flash * ram}
+    return {
+        "speed": cycles,
+        "size": flash,
+        "balanced": cycles * (1 + flash / bench.memory) * (1 + ram / bench.memory),
+    }
