@@ -37,7 +37,14 @@ from anvil.plan.features import call_names, evaluate_linear
 from anvil.plan.kernel_registry import load_variants
 from anvil.plan.make import make_plan
 from benchmarks.costs import check, times
-from benchmarks.costs.cases import FAMILIES, GENERATORS, cases, merged
+from benchmarks.costs.cases import (
+    COUNTED_SIZES,
+    FAMILIES,
+    GENERATORS,
+    TIMED_SIZES,
+    cases,
+    merged,
+)
 from benchmarks.costs.linear import features_of, fit
 from benchmarks.costs.measure import build, count, data, program_of
 from benchmarks.costs.programs import fit_program
@@ -115,9 +122,10 @@ def case_plans(
 ) -> Iterator[Plan]:
     """Plans of many calls that all use wanted variants."""
     pending: list[Plan] = []
+    sizes = COUNTED_SIZES if target.name in COUNTED else TIMED_SIZES
     ops = {variant.op for variant in variants if variant.symbol in wanted}
     for kind, family in itertools.product(sorted(GENERATORS), FAMILIES):
-        for graph in cases(kind, family, seed, ops):
+        for graph in cases(kind, family, seed, sizes, ops):
             plan = plan_of(graph, target, variants)
             if plan is None or not wanted & {p.variant.symbol for p in plan.calls}:
                 continue

@@ -38,7 +38,20 @@ if TYPE_CHECKING:
 
 FAMILIES = ("int8", "int16", "float32", "float16")
 _WITH_WEIGHTS = {"CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"}
-MAX_MACS = 150_000  # of one case: emulated by the hundred
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sizes:
+    """How large cases may be."""
+
+    side: int  # height and width of an image
+    channels: int  # of an image
+    macs: int
+
+
+COUNTED_SIZES = Sizes(side=14, channels=48, macs=150_000)  # emulated by the hundred
+# As large as layers are: what a call costs besides its work would hide how the work grows.
+TIMED_SIZES = Sizes(side=40, channels=128, macs=2_500_000)
 
 
 @dataclass(kw_only=True)
@@ -47,6 +60,7 @@ class Draw:
 
     rng: np.random.Generator
     family: str
+    sizes: Sizes
 
     def whole(self, low: int, high: int) -> int:
         """A whole number from low to high, small ones as often as large ones."""
@@ -108,9 +122,11 @@ class Draw:
         return channels
 
     def image(self, channels: int | None = None) -> tuple[int, int, int, int]:
-        """The shape of an image."""
-        channels = self.channels(48) if channels is None else channels
-        return 1, self.whole(1, 14), self.whole(1, 14), channels
+        """The shape of an image, or of a sequence: an image one pixel wide."""
+        channels = self.channels(self.sizes.channels) if channels is None else channels
+        if self.chance(0.15):
+            return 1, self.whole(1, 4 * self.sizes.side), 1, channels
+        return 1, self.whole(1, self.sizes.side), self.whole(1, self.sizes.side), channels
 
 
 def constant(values: Array, scales: Sequence[float] = (), axis: int = 0) -> Tensor:
@@ -135,6 +151,8 @@ def _window(draw: Draw, shape: Sequence[int]) -> tuple[Padding, tuple[int, int],
     size = draw.whole(1, 5), draw.whole(1, 5)
     if draw.chance(0.25):
         size = 1, 1
+    elif shape[2] == 1:  # a sequence
+        size = draw.whole(2, 24), 1
     elif draw.chance(0.5):
         size = 3, 3
     if padding is Padding.VALID:
@@ -164,7 +182,7 @@ def _output_shape(
 def _conv_2d(draw: Draw) -> Case:
     shape = draw.image()
     padding, size, stride = _window(draw, shape)
-    n_outputs = draw.channels(48)
+    n_outputs = draw.channels(draw.sizes.channels)
     activation = draw.fused()
     groups = 2 if shape[3] % 2 == 0 and n_outputs % 2 == 0 and draw.chance(0.08) else 1
     weights = draw.weights((n_outputs, *size, shape[3] // groups), 0)
@@ -181,7 +199,7 @@ def _conv_2d(draw: Draw) -> Case:
 
 
 def _depthwise_conv_2d(draw: Draw) -> Case:
-    shape = draw.image(draw.channels(96))
+    shape = draw.image(draw.channels(2 * draw.sizes.channels))
     activation = draw.fused()
     padding, size, stride = _window(draw, shape)
     multiplier = 1 if draw.chance(0.85) else 2
@@ -302,7 +320,7 @@ def _quantize(draw: Draw) -> Case:
     if draw.chance(0.4):
         real = Tensor(name="a", shape=shape, dtype=DType.FLOAT32, quantization=None)
         return [real], output, None
-    other = Draw(rng=draw.rng, family=draw.rng.choice(["int8", "int16"]))
+    other = replace(draw, family=draw.rng.choice(["int8", "int16"]))
     return [other.activation(*shape)], output, None
 
 
@@ -340,7 +358,9 @@ GENERATORS: dict[str, tuple[Callable[[Draw], Case], int]] = {
 }
 
 
-def cases(kind: str, family: str, seed: int, ops: Collection[str] | None = None) -> list[Graph]:
+def cases(
+    kind: str, family: str, seed: int, sizes: Sizes, ops: Collection[str] | None = None
+) -> list[Graph]:
     """Graphs of one operator that its rules accept; none where the family is not supported.
 
     ops: the kernels' folders that are wanted; an operator whose first case lowers to none of
@@ -349,13 +369,14 @@ def cases(kind: str, family: str, seed: int, ops: Collection[str] | None = None)
     if family == "float16" and kind not in _WITH_WEIGHTS:
         return []  # the same kernels as float32's
     generate, n_cases = GENERATORS[kind]
-    draw = Draw(rng=np.random.default_rng([seed, sum(map(ord, kind + family))]), family=family)
+    rng = np.random.default_rng([seed, sum(map(ord, kind + family))])
+    draw = Draw(rng=rng, family=family, sizes=sizes)
     found: list[Graph] = []
     for _ in range(8 * n_cases):
         if len(found) == n_cases:
             break
         inputs, output, attributes = generate(draw)
-        graph = _graph(kind, inputs, output, attributes)
+        graph = _graph(kind, inputs, output, attributes, sizes.macs)
         if graph is None:
             continue
         if ops is not None and not ops_of(kind, graph) & set(ops):
@@ -369,7 +390,9 @@ def ops_of(kind: str, graph: Graph) -> set[str]:
     return {call.op for call in DEFINITIONS[kind].lower(graph.ops[-1], graph)}
 
 
-def _graph(kind: str, inputs: list[Tensor], output: Tensor, attributes: Hashable) -> Graph | None:
+def _graph(
+    kind: str, inputs: list[Tensor], output: Tensor, attributes: Hashable, most_macs: int
+) -> Graph | None:
     tensors = [*inputs, output]
     given = list(range(len(inputs)))
     ops: list[Op] = []
@@ -398,7 +421,7 @@ def _graph(kind: str, inputs: list[Tensor], output: Tensor, attributes: Hashable
     if any(list(DEFINITIONS[op.kind].check(op, graph)) for op in ops):
         return None
     calls = DEFINITIONS[kind].lower(ops[-1], graph)
-    return graph if sum(call.n_macs for call in calls) <= MAX_MACS else None
+    return graph if sum(call.n_macs for call in calls) <= most_macs else None
 
 
 def joined(graphs: Sequence[Graph]) -> Graph:

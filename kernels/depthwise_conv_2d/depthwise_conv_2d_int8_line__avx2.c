@@ -4,18 +4,43 @@
 /* Images one pixel wide: what is interleaved are four pixels that taps of one window read. So each
  * is interleaved once for the windows of a few outputs, and not for each of them. These outputs'
  * windows are copied for all channels before one of them is written. */
-enum { CHANNELS = ANVIL_BLOCK, PIXELS_BY_LANES = 8 };
+enum { CHANNELS = ANVIL_BLOCK, PIXELS_BY_LANES = 32 };
+
+/* Moves bytes down by as many as one starts to read behind its beginning; what follows is 0. */
+static const int8_t down[2 * CHANNELS] = {0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10,
+                                          11, 12, 13, 14, 15, -1, -1, -1, -1, -1, -1,
+                                          -1, -1, -1, -1, -1, -1, -1, -1, -1, -1};
+
+ANVIL_AVX2_INLINE __m128i load_block(const int8_t *from) {
+  return _mm_xor_si128(_mm_loadu_si128((const __m128i *)from), _mm_set1_epi8(-128));
+}
 
 /* A pixel as blocks of unsigned values, which lie block_bytes apart. */
 ANVIL_AVX2_INLINE void copy_pixel(const int8_t *pixel, int32_t n_channels, int32_t block_bytes,
                                   uint8_t *to) {
-  int32_t channel = 0;
-  for (; channel + CHANNELS <= n_channels; channel += CHANNELS) {
-    const __m128i bytes = _mm_loadu_si128((const __m128i *)(pixel + channel));
-    _mm_storeu_si128((__m128i *)to, _mm_xor_si128(bytes, _mm_set1_epi8(-128)));
+  const int32_t rest = n_channels % CHANNELS;
+  if (n_channels < CHANNELS) {
+    anvil_unsigned(pixel, n_channels, to);
+    return;
+  }
+  for (int32_t channel = 0; channel + CHANNELS <= n_channels; channel += CHANNELS) {
+    _mm_storeu_si128((__m128i *)to, load_block(pixel + channel));
     to += block_bytes;
   }
-  anvil_unsigned(pixel + channel, n_channels - channel, to);
+  if (rest > 0) { /* There may be no memory behind the pixel. */
+    const __m128i shift = _mm_loadu_si128((const __m128i *)(down + CHANNELS - rest));
+    const __m128i last = load_block(pixel + n_channels - CHANNELS);
+    _mm_storeu_si128((__m128i *)to, _mm_shuffle_epi8(last, shift));
+  }
+}
+
+/* A pixel outside of the image. */
+ANVIL_AVX2_INLINE void fill_pixel(int32_t value, int32_t n_channels, int32_t block_bytes,
+                                  uint8_t *to) {
+  for (int32_t channel = 0; channel < n_channels; channel += CHANNELS) {
+    _mm_storeu_si128((__m128i *)to, _mm_set1_epi8((int8_t)value));
+    to += block_bytes;
+  }
 }
 
 ANVIL_AVX2 void anvil_depthwise_conv_2d_int8_line__avx2(
@@ -57,14 +82,11 @@ ANVIL_AVX2 void anvil_depthwise_conv_2d_int8_line__avx2(
       const int32_t n_columns = (n - 1) * p.stride_h + taps;
       const int32_t top = out_y * p.stride_h - p.pad_top;
       for (int32_t i = 0; i < n_columns + 3 * p.dilation_h; ++i) {
+        uint8_t *to = pixels + i * CHANNELS;
         if (top + i >= 0 && top + i < p.input_h) {
-          copy_pixel(input + (top + i) * n_channels, n_channels, block_bytes,
-                     pixels + i * CHANNELS);
-          continue;
-        }
-        for (int32_t channel = 0; channel < n_channels; ++channel) {
-          pixels[channel / CHANNELS * block_bytes + i * CHANNELS + channel % CHANNELS] =
-              (uint8_t)(p.input_zero_point + 128);
+          copy_pixel(input + (top + i) * n_channels, n_channels, block_bytes, to);
+        } else {
+          fill_pixel(p.input_zero_point + 128, n_channels, block_bytes, to);
         }
       }
       for (int32_t begin = 0; begin < n_channels; begin += CHANNELS) {

@@ -50,35 +50,32 @@ ANVIL_AVX512_INLINE void store_wide(const anvil_channels *c, int32_t channel, in
   anvil_store_sums__avx2(c, channel, n_pixels, stored, output);
 }
 
-ANVIL_AVX512_INLINE void store_fused(const anvil_channels *c, int32_t channel, int32_t n_pixels,
-                                     const __m512i sums[LANES], int8_t *output) {
-  const int32_t is_symmetric = c->form == ANVIL_FUSED_SYMMETRIC;
+/* All pixels of a block of channels, with what rescales them in registers. */
+ANVIL_AVX512_INLINE void pixels_of(const uint8_t *pixels, int32_t n_groups, int32_t dilation,
+                                   const int8_t *weights, const anvil_channels *c, int32_t channel,
+                                   int32_t n_pixels, int32_t is_symmetric, int8_t *output) {
   const int32_t *rows = c->rescale + channel * (is_symmetric ? 3 : 2);
-  anvil_fused f = anvil_fused_of(c, channel);
-  __m128i bytes[LANES];
+  const anvil_limits limits = anvil_limits_of(c);
+  const __mmask16 mask = anvil_block_mask(c, channel);
+  anvil_fused f[LANES];
 #pragma GCC unroll 4
   for (int32_t j = 0; j < LANES; ++j) {
-    f.scale = _mm512_castsi512_ps(to_lanes(rows + LANES * j));
-    f.added = _mm512_castsi512_ps(to_lanes(rows + ANVIL_BLOCK + LANES * j));
-    if (is_symmetric) {
-      f.lifted = to_lanes(rows + 2 * ANVIL_BLOCK + LANES * j);
-      bytes[j] = anvil_fused_bytes(sums[j], &f, 1);
-    } else {
-      bytes[j] = anvil_fused_bytes(sums[j], &f, 0);
-    }
+    f[j].scale = _mm512_castsi512_ps(to_lanes(rows + LANES * j));
+    f[j].added = _mm512_castsi512_ps(to_lanes(rows + ANVIL_BLOCK + LANES * j));
+    f[j].lifted =
+        is_symmetric ? to_lanes(rows + 2 * ANVIL_BLOCK + LANES * j) : _mm512_setzero_si512();
   }
-  const __m128i low[2] = {_mm_unpacklo_epi32(bytes[0], bytes[1]),
-                          _mm_unpacklo_epi32(bytes[2], bytes[3])};
-  const __m128i high[2] = {_mm_unpackhi_epi32(bytes[0], bytes[1]),
-                           _mm_unpackhi_epi32(bytes[2], bytes[3])};
-  const __m128i by_pixel[LANES] = {
-      _mm_unpacklo_epi64(low[0], low[1]), _mm_unpackhi_epi64(low[0], low[1]),
-      _mm_unpacklo_epi64(high[0], high[1]), _mm_unpackhi_epi64(high[0], high[1])};
+  for (; n_pixels > 0; n_pixels -= LANES) {
+    __m512i sums[LANES];
+    sums_of(pixels, n_groups, dilation, weights, c->bias + channel, sums);
 #pragma GCC unroll 4
-  for (int32_t i = 0; i < LANES; ++i) {
-    if (i < n_pixels) {
-      anvil_store_bytes(by_pixel[i], &f, output + i * c->n_channels + channel);
+    for (int32_t j = 0; j < LANES; ++j) {
+      sums[j] = anvil_fused_outputs(sums[j], &f[j], &limits, is_symmetric);
     }
+    anvil_store_quarters(anvil_bytes_by_quarters(sums, &limits), mask, n_pixels, c->n_channels,
+                         output + channel);
+    pixels += LANES * ANVIL_BLOCK;
+    output += LANES * c->n_channels;
   }
 }
 
@@ -88,15 +85,18 @@ ANVIL_AVX512 void anvil_outputs_of_line__avx512(const uint8_t *pixels, int32_t n
   const anvil_channels c = *channels; /* which no store through `output` can change */
   const int8_t *weights =
       c.weights + (int64_t)(channel / ANVIL_BLOCK) * n_groups * ANVIL_BLOCK_STEP;
+  if (c.form == ANVIL_FUSED) {
+    pixels_of(pixels, n_groups, dilation, weights, &c, channel, n_pixels, 0, output);
+    return;
+  }
+  if (c.form == ANVIL_FUSED_SYMMETRIC) {
+    pixels_of(pixels, n_groups, dilation, weights, &c, channel, n_pixels, 1, output);
+    return;
+  }
   for (; n_pixels > 0; n_pixels -= LANES) {
     __m512i sums[LANES];
-    const int32_t n = n_pixels < LANES ? n_pixels : LANES;
     sums_of(pixels, n_groups, dilation, weights, c.bias + channel, sums);
-    if (c.form > ANVIL_FUSED_SYMMETRIC) {
-      store_wide(&c, channel, n, sums, output);
-    } else {
-      store_fused(&c, channel, n, sums, output);
-    }
+    store_wide(&c, channel, n_pixels < LANES ? n_pixels : LANES, sums, output);
     pixels += LANES * ANVIL_BLOCK;
     output += LANES * c.n_channels;
   }

@@ -22,7 +22,7 @@ from anvil.plan.decision_document import decision_sections
 from anvil.plan.predict import predict
 from anvil.plan.remedies import nearest, remedies
 from anvil.resources import built_in, contents, read_folder
-from benchmarks.costs.cases import cases
+from benchmarks.costs.cases import COUNTED_SIZES, cases
 from tests.support import projects
 from tests.support.graphs import small_network
 
@@ -297,7 +297,7 @@ def _invented_costs(made: Material) -> Material:
 
 
 def test_where_ram_is_missing_kernels_without_scratch_are_tried() -> None:
-    for graph in cases("CONV_2D", "int8", 3):
+    for graph in cases("CONV_2D", "int8", 3, COUNTED_SIZES):
         made = _invented_costs(projects.material_of(graph, (candidate("int8"),), ()))
         usual = choose(made, plan().target, Requirements(), ORDERS["speed"]).chosen
         assert usual is not None
