@@ -18,7 +18,7 @@ _WORDS = {
     Criterion.FLASH: "the least flash",
     Criterion.RAM: "the least RAM",
     Criterion.LATENCY: "the shortest latency",
-    Criterion.PRODUCT: "the smallest product of latency and the shares of flash and RAM that are taken",
+    Criterion.PRODUCT: "the shortest latency, grown by the shares of flash and RAM that are taken",
 }
 
 
