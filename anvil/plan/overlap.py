@@ -13,6 +13,8 @@ last read that it depends on:
                     other: of four channels after the other all that their windows read, then all
                     outputs; where one block is the whole image, in place, too
     channel_rows    likewise, a row of outputs being a block, and an image of one column one row
+    row_bands       a block of output rows after the other, each once all that its windows read
+                    was read
     pooling         a pixel's channels one after the other, windows without dilation
     rows            output row n, element by element, each reading the whole input row n
     rows_of_eights  output row n, 8 elements at a time, each 8 reading the whole input row n
@@ -52,6 +54,7 @@ TRAVERSALS = (
     "channel_planes",
     "channel_rows",
     "channel_sweeps",
+    "row_bands",
     "pooling",
     "rows",
     "rows_of_eights",
@@ -151,6 +154,9 @@ def _distance(
         return _threshold(ends * written_bytes, read * read_bytes)
     elif traversal == "channel_sweeps":
         ends, read = _sweeps(fields)
+        return _threshold(ends * written_bytes, read * read_bytes)
+    elif traversal == "row_bands":
+        ends, read = _bands(fields)
         return _threshold(ends * written_bytes, read * read_bytes)
     elif traversal in {"convolution", "depthwise", "pooling"}:
         ends, read = _windows(traversal, fields)
@@ -297,6 +303,18 @@ def _sweeps(fields: Mapping[str, Any]) -> tuple[Addresses, Addresses]:
                         last = (batch * fields["output_h"] + end - 1) * fields["output_w"] + right
                         ends.append((last - 1) * pixel + min(channel + 16, pixel))
     return np.array(ends), _still_to_read(np.array(read))
+
+
+def _bands(fields: Mapping[str, Any]) -> tuple[Addresses, Addresses]:
+    """Elements written, and the lowest still to be read, after each band: whole rows are read."""
+    tops = np.arange(0, fields["output_h"], fields["band_rows"])
+    ends = np.minimum(tops + fields["band_rows"], fields["output_h"])
+    first = np.minimum.reduceat(_first_taps(fields, "h", "pad_top", 1), tops)
+    batch = np.arange(fields["batches"])[:, None]
+    written = (batch * fields["output_h"] + ends) * fields["output_w"] * fields["output_channels"]
+    rows = (batch * fields["input_h"] + first) * fields["input_w"] * fields["input_channels"]
+    read = np.where(first >= _FAR, _FAR, rows)
+    return written.reshape(-1), _still_to_read(read.reshape(-1))
 
 
 def _parts(start: int, stop: int, size: int) -> Iterator[tuple[int, int]]:

@@ -45,6 +45,7 @@ LAYOUTS: tuple[str, ...] = (
     "tile_taps",
     "wide_add",
     "windows",
+    "winograd_blocks",
 )
 _REMEMBERED = 4096  # layers; a model's bands and targets share them
 
