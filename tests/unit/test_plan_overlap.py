@@ -124,6 +124,43 @@ def test_windows(traversal: str, seed: int) -> None:
     check(traversal, call_of(fields), windows(fields, pixel, groups), (n_read, n_written), seed)
 
 
+def bands(fields: Mapping[str, int]) -> Trace:
+    """Each band reads all rows of its windows, and only then writes."""
+    row = fields["input_w"] * fields["input_channels"]
+    written = 0
+    for batch in range(fields["batches"]):
+        for top in range(0, fields["output_h"], fields["band_rows"]):
+            n_rows = min(fields["band_rows"], fields["output_h"] - top)
+            first = top - fields["pad_top"]
+            reads: list[int] = []
+            for y in range(first, first + n_rows + fields["filter_h"] - 1):
+                if 0 <= y < fields["input_h"]:
+                    start = (batch * fields["input_h"] + y) * row
+                    reads += range(start, start + row)
+            for _ in range(n_rows * fields["output_w"] * fields["output_channels"]):
+                yield reads, written
+                reads = []
+                written += 1
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_row_bands(seed: int) -> None:
+    rng = random.Random(seed)
+    fields = {
+        name: rng.randrange(1, most)
+        for name, most in (
+            *(("batches", 3), ("band_rows", 4), ("input_h", 8), ("input_w", 4), ("output_w", 4)),
+            *(("input_channels", 4), ("output_channels", 4), ("filter_h", 4)),
+        )
+    }
+    fields |= {"stride_h": 1, "pad_top": rng.randrange(fields["filter_h"] + 1)}
+    fields["output_h"] = rng.randrange(1, fields["input_h"] + 3)
+    n_read = fields["batches"] * fields["input_h"] * fields["input_w"] * fields["input_channels"]
+    n_written = fields["batches"] * fields["output_h"] * fields["output_w"]
+    sizes = (n_read, n_written * fields["output_channels"])
+    check("row_bands", call_of(fields), bands(fields), sizes, seed)
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_rows(seed: int) -> None:
     rng = random.Random(seed)
