@@ -82,17 +82,18 @@ def _cases_of_extreme_scales() -> list[Case]:
     return [
         convolution_case(
             windows,
-            input_channels=2,
-            filter_channels=2,
+            input_channels=depth,
+            filter_channels=depth,
             output_channels=3,
             scales=(1.0, 1.0),
             weight_scales=scales,
             label=label,
         )
         for label, scales in by_label.items()
-        for windows in (
-            Windows(image=(4, 5), filter=(1, 1)),
-            Windows(image=(4, 5), filter=(3, 2), padding=Padding.VALID),
+        for windows, depth in (
+            (Windows(image=(4, 5), filter=(1, 1)), 2),
+            (Windows(image=(4, 5), filter=(3, 2), padding=Padding.VALID), 2),
+            (Windows(image=(4, 5), filter=(3, 3)), 9),  # as kernels for tiles take them
         )
     ]
 
