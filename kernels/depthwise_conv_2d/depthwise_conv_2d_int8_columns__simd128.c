@@ -36,22 +36,62 @@ static int16_t *pair_pixels(int16_t *to, const int8_t *first, const int8_t *seco
   return to;
 }
 
-static const int8_t *row_at(const anvil_depthwise_conv_2d_int8_parameters *p, const int8_t *image,
-                            int32_t y) {
-  return y >= 0 && y < p->input_h ? image + y * p->input_w * p->input_channels : 0;
+/* A row of the image, or outside of it one pixel that stands for a row. */
+typedef struct {
+  const int8_t *at;
+  int32_t is_inside;
+} image_row;
+
+static image_row row_at(const anvil_depthwise_conv_2d_int8_parameters *p, const int8_t *image,
+                        int32_t y, const int8_t *outside) {
+  const int32_t is_inside = y >= 0 && y < p->input_h;
+  const image_row row = {is_inside ? image + y * p->input_w * p->input_channels : outside,
+                         is_inside};
+  return row;
 }
 
-/* Two rows of the image with `span` columns; a row of 0 lies outside of it. */
-static int16_t *pair_rows(const anvil_depthwise_conv_2d_int8_parameters *p, int16_t *to,
-                          const int8_t *first, const int8_t *second, int32_t span,
-                          const int8_t *outside) {
-  for (int32_t x = -p->pad_left; x < span - p->pad_left; ++x) {
-    const int is_inside = x >= 0 && x < p->input_w;
-    const int32_t at = x * p->input_channels;
-    to = pair_pixels(to, is_inside && first ? first + at : outside,
-                     is_inside && second ? second + at : outside, p->input_channels);
+static int16_t *fill(int16_t *to, int32_t value, int32_t n_blocks) {
+  const v128_t values = wasm_i16x8_splat((int16_t)value);
+  for (; n_blocks > 0; --n_blocks) {
+    wasm_v128_store(to, values);
+    wasm_v128_store(to + 8, values);
+    to += ANVIL_BLOCK * ANVIL_PAIR;
   }
   return to;
+}
+
+static inline int32_t smaller(int32_t a, int32_t b) {
+  return a < b ? a : b;
+}
+
+/* Two rows, of which windows have `span` columns. */
+static int16_t *pair_rows(const anvil_depthwise_conv_2d_int8_parameters *p, int16_t *to,
+                          image_row first, image_row second, int32_t span) {
+  const int32_t n_channels = p->input_channels;
+  const int32_t n_blocks = (n_channels + ANVIL_BLOCK - 1) / ANVIL_BLOCK;
+  const int32_t n_before = smaller(p->pad_left, span);
+  const int32_t n_inside = smaller(p->input_w, span - n_before);
+  to = fill(to, p->input_zero_point, n_before * n_blocks);
+  /* Where all blocks are whole, they follow each other from pixel to pixel. */
+  const int32_t is_whole = n_channels % ANVIL_BLOCK == 0;
+  const int32_t step = is_whole ? ANVIL_BLOCK : n_channels;
+  const int32_t first_step = first.is_inside ? step : 0;
+  const int32_t second_step = second.is_inside ? step : 0;
+  if (is_whole) {
+    for (int32_t rest = n_inside * n_blocks; rest > 0; --rest) {
+      store_pairs(to, wasm_i16x8_load8x8(first.at), wasm_i16x8_load8x8(second.at));
+      to += ANVIL_BLOCK * ANVIL_PAIR;
+      first.at += first_step;
+      second.at += second_step;
+    }
+  } else {
+    for (int32_t rest = n_inside; rest > 0; --rest) {
+      to = pair_pixels(to, first.at, second.at, n_channels);
+      first.at += first_step;
+      second.at += second_step;
+    }
+  }
+  return fill(to, p->input_zero_point, (span - n_before - n_inside) * n_blocks);
 }
 
 #define ADD(sum, at)                                                                       \
@@ -124,9 +164,9 @@ void anvil_depthwise_conv_2d_int8_columns__simd128(
       int16_t *to = numbers;
       for (int32_t pair = 0; pair < rows.n_pairs; ++pair) {
         /* Below the last of an odd number of rows is one with weights of 0. */
-        const int8_t *const below =
-            2 * pair + 1 < p.filter_h ? row_at(&p, input, y + p.dilation_h) : 0;
-        to = pair_rows(&p, to, row_at(&p, input, y), below, span, outside);
+        const int32_t below = 2 * pair + 1 < p.filter_h ? y + p.dilation_h : -1;
+        to = pair_rows(&p, to, row_at(&p, input, y, outside), row_at(&p, input, below, outside),
+                       span);
         y += 2 * p.dilation_h;
       }
       for (int32_t x = 0; x < p.output_w; x += PIXELS) {
