@@ -26,6 +26,19 @@ typedef struct {
   int32_t output_max;
 } anvil_add_int8_wide_parameters;
 
+/* See the layout add_vectors: output = saturate8((input1 * multiplier1 + input2 * multiplier2 +
+ * start) / 2^(16 - last_shift)), rounded down */
+typedef struct {
+  int32_t n_elements;
+  int32_t multiplier1;
+  int32_t multiplier2;
+  int32_t start;
+  int32_t last_shift;
+} anvil_add_int8_linear_parameters;
+
+void anvil_add_int8_linear__avx2(const anvil_add_int8_linear_parameters *parameters,
+                                 const int8_t *input1, const int8_t *input2, int8_t *output);
+
 void anvil_add_int8_equal__avx2(const anvil_add_int8_wide_parameters *parameters,
                                 const int8_t *input1, const int8_t *input2, int8_t *output);
 

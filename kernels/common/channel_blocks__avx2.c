@@ -76,11 +76,13 @@ ANVIL_AVX2_INLINE void sums_by_words(const anvil_windows *w, const int8_t *weigh
           _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(weights + 16)));
 #pragma GCC unroll 8
       for (int32_t i = 0; i < n_body; ++i) {
-        const __m256i four = _mm256_cvtepu8_epi16(_mm_set1_epi32(anvil_bytes4(values + starts[i])));
+        int64_t four_words;
+        __builtin_memcpy(&four_words, values + starts[i], sizeof four_words);
+        const __m256i four = _mm256_set1_epi64x(four_words);
         low[i] = _mm256_add_epi32(low[i], _mm256_madd_epi16(four, of_low));
         high[i] = _mm256_add_epi32(high[i], _mm256_madd_epi16(four, of_high));
       }
-      values += ANVIL_STEP;
+      values += ANVIL_STEP * (int32_t)sizeof(int16_t);
       weights += ANVIL_BLOCK_STEP;
     }
   }

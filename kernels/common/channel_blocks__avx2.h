@@ -39,12 +39,13 @@ enum {
   ANVIL_WIDE_AWAY /* halves are rounded away from zero also below it */
 };
 
-/* Windows side by side, of unsigned bytes. */
+/* Windows side by side, of values that have 128 added: bytes, or words where ANVIL_BY_WORDS is the
+ * way to multiply. */
 typedef struct {
   const uint8_t *first;
   const int32_t *runs; /* where each run of neighbouring values starts in a window's memory */
   int32_t n_runs;
-  int32_t n_steps;     /* of a run */
+  int32_t n_steps;     /* of a run, ANVIL_STEP values each */
   int32_t pixel_bytes; /* from one window to the next */
 } anvil_windows;
 
@@ -127,6 +128,28 @@ ANVIL_AVX2_INLINE void anvil_unsigned(const int8_t *values, int32_t n, uint8_t *
   }
   for (; i < n; ++i) {
     to[i] = (uint8_t)(values[i] ^ -128);
+  }
+}
+
+static inline int32_t anvil_value_bytes(int32_t way) {
+  return way == ANVIL_BY_WORDS ? 2 : 1;
+}
+
+/* n values + 128 as windows have them. */
+ANVIL_AVX2_INLINE void anvil_window_values(const int8_t *values, int32_t n, int32_t way,
+                                           uint8_t *to) {
+  if (way != ANVIL_BY_WORDS) {
+    anvil_unsigned(values, n, to);
+    return;
+  }
+  int32_t i = 0;
+  for (; i + 16 <= n; i += 16) {
+    const __m256i words = _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(values + i)));
+    _mm256_storeu_si256((__m256i *)(to + 2 * i), _mm256_add_epi16(words, _mm256_set1_epi16(128)));
+  }
+  for (; i < n; ++i) {
+    to[2 * i] = (uint8_t)(values[i] ^ -128);
+    to[2 * i + 1] = 0;
   }
 }
 

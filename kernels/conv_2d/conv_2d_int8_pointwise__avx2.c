@@ -19,21 +19,23 @@ ANVIL_AVX2 void anvil_conv_2d_int8_pointwise__avx2(
                                    .greatest = p.output_max};
   const int32_t depth = p.input_channels;
   const int32_t n_steps = (depth + ANVIL_STEP - 1) / ANVIL_STEP;
+  const int32_t value_bytes = anvil_value_bytes(channels.way);
   const int32_t run = 0;
   const anvil_windows windows = {.first = scratch,
                                  .runs = &run,
                                  .n_runs = 1,
                                  .n_steps = n_steps,
-                                 .pixel_bytes = n_steps * ANVIL_STEP};
+                                 .pixel_bytes = n_steps * ANVIL_STEP * value_bytes};
   int32_t rest = p.batches * p.output_h * p.output_w;
   while (rest > 0) {
     const int32_t n = rest < ANVIL_PIXELS ? rest : ANVIL_PIXELS;
     uint8_t *pixels = scratch;
     if (depth % ANVIL_STEP == 0) {
-      anvil_unsigned(input, n * depth, pixels);
+      anvil_window_values(input, n * depth, channels.way, pixels);
     } else {
       for (int32_t i = 0; i < n; ++i) {
-        anvil_unsigned(input + i * depth, depth, pixels + i * windows.pixel_bytes);
+        anvil_window_values(input + i * depth, depth, channels.way,
+                            pixels + i * windows.pixel_bytes);
       }
     }
     anvil_outputs_of_windows__avx2(&windows, &channels, n, output);

@@ -3,7 +3,7 @@
 
 /* Each addition waits for the one before, so that halves of blocks side by side are what is fast.
  */
-enum { MOST_HALVES = 8 };
+enum { MOST_HALVES = 8, MOST_NIBBLE_HALVES = 4 };
 
 /* Four inputs as unsigned bytes; those beyond the last one do not matter. */
 ANVIL_AVX2_INLINE int32_t quad_at(const int8_t *input, int32_t depth, int32_t step) {
@@ -46,32 +46,49 @@ ANVIL_AVX2_INLINE void sums_by_bytes(const int8_t *input, int32_t depth, int32_t
   }
 }
 
-ANVIL_AVX2_INLINE void sums_by_words(const int8_t *input, int32_t depth, const int8_t *weights,
-                                     int64_t block_bytes, const int32_t *bias, int32_t n_halves,
-                                     int32_t *sums) {
-  __m256i low[MOST_HALVES];
-  __m256i high[MOST_HALVES];
-#pragma GCC unroll 8
+/* The two halves of each activation apart: so products of pairs cannot saturate, and those of
+ * several steps fit 16 bits together. */
+ANVIL_AVX2_INLINE void sums_by_nibbles(const int8_t *input, int32_t depth, const int8_t *weights,
+                                       int64_t block_bytes, const int32_t *bias, int32_t n_halves,
+                                       int32_t *sums) {
+  enum { STEPS = 8 }; /* of at most 2 * 15 * 128 each */
+  const __m256i nibble = _mm256_set1_epi8(15);
+  __m256i of[MOST_NIBBLE_HALVES];
+#pragma GCC unroll 4
   for (int32_t k = 0; k < n_halves; ++k) {
-    low[k] = _mm256_setzero_si256();
-    high[k] = _mm256_setzero_si256();
+    of[k] = anvil_load(bias + k * ANVIL_HALF);
   }
-  for (int32_t step = 0; step * ANVIL_STEP < depth; ++step) {
-    const __m256i four = _mm256_cvtepu8_epi16(_mm_set1_epi32(quad_at(input, depth, step)));
-#pragma GCC unroll 8
+  for (int32_t step = 0; step * ANVIL_STEP < depth;) {
+    __m256i low[MOST_NIBBLE_HALVES];
+    __m256i high[MOST_NIBBLE_HALVES];
+#pragma GCC unroll 4
     for (int32_t k = 0; k < n_halves; ++k) {
-      const __m128i *of_half = (const __m128i *)(half_at(weights, block_bytes, k));
-      const __m256i of_low = _mm256_cvtepi8_epi16(_mm_loadu_si128(of_half));
-      const __m256i of_high = _mm256_cvtepi8_epi16(_mm_loadu_si128(of_half + 1));
-      low[k] = _mm256_add_epi32(low[k], _mm256_madd_epi16(four, of_low));
-      high[k] = _mm256_add_epi32(high[k], _mm256_madd_epi16(four, of_high));
+      low[k] = _mm256_setzero_si256();
+      high[k] = _mm256_setzero_si256();
     }
-    weights += ANVIL_BLOCK_STEP;
+    const int32_t end = step + STEPS;
+    for (; step < end && step * ANVIL_STEP < depth; ++step) {
+      const __m256i quad = _mm256_set1_epi32(quad_at(input, depth, step));
+      const __m256i quad_low = _mm256_and_si256(quad, nibble);
+      const __m256i quad_high = _mm256_and_si256(_mm256_srli_epi16(quad, 4), nibble);
+#pragma GCC unroll 4
+      for (int32_t k = 0; k < n_halves; ++k) {
+        const __m256i w = anvil_load(half_at(weights, block_bytes, k));
+        low[k] = _mm256_add_epi16(low[k], _mm256_maddubs_epi16(quad_low, w));
+        high[k] = _mm256_add_epi16(high[k], _mm256_maddubs_epi16(quad_high, w));
+      }
+      weights += ANVIL_BLOCK_STEP;
+    }
+#pragma GCC unroll 4
+    for (int32_t k = 0; k < n_halves; ++k) {
+      const __m256i of_low = _mm256_madd_epi16(low[k], _mm256_set1_epi16(1));
+      const __m256i of_high = _mm256_madd_epi16(high[k], _mm256_set1_epi16(16));
+      of[k] = _mm256_add_epi32(of[k], _mm256_add_epi32(of_low, of_high));
+    }
   }
-#pragma GCC unroll 8
+#pragma GCC unroll 4
   for (int32_t k = 0; k < n_halves; ++k) {
-    _mm256_storeu_si256((__m256i *)(sums + k * ANVIL_HALF),
-                        anvil_sums_of_pairs(low[k], high[k], bias + k * ANVIL_HALF));
+    _mm256_storeu_si256((__m256i *)(sums + k * ANVIL_HALF), of[k]);
   }
 }
 
@@ -86,9 +103,14 @@ ANVIL_AVX2_INLINE void all_units(const anvil_channels *c, int32_t way, int32_t d
     const int32_t rest = (c->n_channels - unit + ANVIL_HALF - 1) / ANVIL_HALF;
     const int32_t n_halves = rest >= MOST_HALVES ? MOST_HALVES : 2;
     if (way == ANVIL_BY_WORDS) {
-      for (int32_t k = 0; k < n_halves; k += 2) {
-        sums_by_words(input, depth, half_at(weights, block_bytes, k), block_bytes,
-                      bias + k * ANVIL_HALF, 2, sums + k * ANVIL_HALF);
+      int32_t k = 0;
+      for (; k + MOST_NIBBLE_HALVES <= n_halves; k += MOST_NIBBLE_HALVES) {
+        sums_by_nibbles(input, depth, half_at(weights, block_bytes, k), block_bytes,
+                        bias + k * ANVIL_HALF, MOST_NIBBLE_HALVES, sums + k * ANVIL_HALF);
+      }
+      if (k < n_halves) {
+        sums_by_nibbles(input, depth, half_at(weights, block_bytes, k), block_bytes,
+                        bias + k * ANVIL_HALF, 2, sums + k * ANVIL_HALF);
       }
     } else if (n_halves == MOST_HALVES) {
       sums_by_bytes(input, depth, way, weights, block_bytes, bias, MOST_HALVES, sums);

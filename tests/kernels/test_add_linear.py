@@ -1,4 +1,4 @@
-"""ADD on WebAssembly's vectors: every pair of operands, sizes around 16, and what it refuses."""
+"""ADD in one linear form, 16 at a time: every pair of operands, sizes, and what it refuses."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from tests.kernels.test_add_dsp import PAIRS, call_of, every_pair
 from tests.support.kernel_harness import (
     PLATFORMS,
     Case,
+    Platform,
     check_kernels,
     fits,
     kernel_outputs,
@@ -25,17 +26,26 @@ from tests.support.kernel_harness import (
 if TYPE_CHECKING:
     from pathlib import Path
 
-_WASM = next(platform for platform in PLATFORMS if platform.name == "wasm32")
-_VARIANT = next(v for v in variants_of("add", "int8") if v.isa == "simd128")
+    from anvil.core.plan import Variant
+
+_KERNELS = [
+    pytest.param(
+        next(platform for platform in PLATFORMS if platform.name == name),
+        next(v for v in variants_of("add", "int8") if v.name == f"linear__{isa}"),
+        id=isa,
+    )
+    for name, isa in (("wasm32", "simd128"), ("x86-64", "avx2"))
+]
 _SIZES = [add_case(f"{n} elements", ((n,), (n,))) for n in (2, 3, 15, 16, 17, 31, 32, 33, 47, 64)]
 
 
-def test_every_size(tmp_path: Path) -> None:
-    assert all(fits(_VARIANT, call_of(case)) for case in _SIZES)
-    check_kernels(_WASM, _SIZES, tmp_path)
+@pytest.mark.parametrize(("platform", "variant"), _KERNELS)
+def test_every_size(platform: Platform, variant: Variant, tmp_path: Path) -> None:
+    assert all(fits(variant, call_of(case)) for case in _SIZES)
+    check_kernels(platform, _SIZES, tmp_path)
 
 
-def _random_pairs() -> list[Case]:
+def _random_pairs(variant: Variant) -> list[Case]:
     found: list[Case] = []
 
     @settings(
@@ -51,21 +61,23 @@ def _random_pairs() -> list[Case]:
     ) -> None:
         first, second, third = (float(np.float32(scale)) for scale in scales)
         case = every_pair((first, second, third), zero_points, fused)
-        if fits(_VARIANT, call_of(case)):
+        if fits(variant, call_of(case)):
             found.append(case)
 
     collect()
     return list({case.name: case for case in found}.values())
 
 
-def test_every_pair_of_operands(tmp_path: Path) -> None:
-    random = _random_pairs()
+@pytest.mark.parametrize(("platform", "variant"), _KERNELS)
+def test_every_pair_of_operands(platform: Platform, variant: Variant, tmp_path: Path) -> None:
+    random = _random_pairs(variant)
     assert len(random) > 3
     cases = PAIRS + random
-    for case, outputs in zip(cases, kernel_outputs(_WASM, cases, tmp_path), strict=True):
-        np.testing.assert_array_equal(outputs[_VARIANT.symbol], reference_outputs(case))
+    for case, outputs in zip(cases, kernel_outputs(platform, cases, tmp_path), strict=True):
+        np.testing.assert_array_equal(outputs[variant.symbol], reference_outputs(case))
 
 
+@pytest.mark.parametrize(("platform", "variant"), _KERNELS)
 @pytest.mark.parametrize(
     "case",
     [
@@ -76,5 +88,8 @@ def test_every_pair_of_operands(tmp_path: Path) -> None:
     ],
     ids=lambda case: case.name,
 )
-def test_what_misses_the_conditions_is_left_to_others(case: Case) -> None:
-    assert not fits(_VARIANT, call_of(case))
+def test_what_misses_the_conditions_is_left_to_others(
+    platform: Platform, variant: Variant, case: Case
+) -> None:
+    del platform
+    assert not fits(variant, call_of(case))
