@@ -1,6 +1,7 @@
 """Anvil beside its peers, side by side on this machine: one table.
 
-    python -m benchmarks.peers [--models DIR] [--model kws ...] [--only native|browser] [--out FILE]
+    python -m benchmarks.peers [--models DIR] [--model kws ...] [--only native|browser]
+                               [--x86-level avx2|avxvnni] [--out FILE]
 
 Anvil's builds are those of the default optimization, verified against the reference in the same
 run. Native peers: LiteRT with XNNPACK and with its own kernels, and ONNX Runtime on the same
@@ -10,6 +11,9 @@ beside all of our module's invoke(), copies included; LiteRT.js on float32 model
 refuses int8 inputs. One thread everywhere. Contenders take turns batch by batch; times are medians
 of 15 batches, and a ratio is the median of the ratios within one turn, so that it says more than
 the times do where others use the machine.
+
+With --x86-level native programs find no more than AVX2, or AVX-VNNI besides, whatever the processor
+has (x86_levels.py); it takes an Intel processor whose Linux lets CPUID fault.
 
 The peers are pinned by hash in requirements/peers.txt and benchmarks/peers/npm/, and installed
 into Anvil's cache folder.
@@ -29,6 +33,7 @@ from anvil.verify.call_times import processor
 from benchmarks.peers.browser import browser_contests, versions
 from benchmarks.peers.environment import node_modules, peers_python
 from benchmarks.peers.native import PEERS, native_contests
+from benchmarks.peers.x86_levels import X86_LEVELS
 from tests.support.programs import SHARED_MODELS
 
 if TYPE_CHECKING:
@@ -49,6 +54,7 @@ def main() -> None:
     parser.add_argument("--model", choices=_MODELS, action="append", help="repeatable")
     parser.add_argument("--only", choices=("native", "browser"))
     parser.add_argument("--out", type=Path, metavar="FILE", help="the tables, also as a file")
+    parser.add_argument("--x86-level", choices=tuple(X86_LEVELS), help="as if it had no more")
     arguments = parser.parse_args()
     names = [
         name
@@ -60,18 +66,23 @@ def main() -> None:
     lines: list[str] = []
     with tempfile.TemporaryDirectory(prefix="anvil-peers-") as name:
         work = Path(name)
-        for line in _tables(arguments.only, arguments.models.resolve(), names, work):
+        level = arguments.x86_level
+        for line in _tables(arguments.only, arguments.models.resolve(), names, work, level):
             print(line, flush=True)
             lines.append(line)
     if arguments.out is not None:
         arguments.out.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def _tables(only: str | None, models: Path, names: Sequence[str], work: Path) -> Iterator[str]:
+def _tables(
+    only: str | None, models: Path, names: Sequence[str], work: Path, level: str | None
+) -> Iterator[str]:
     today = dt.datetime.now(tz=dt.UTC).date()
     yield f"{processor()}, {platform.system()} {platform.release()}, {today}, one thread"
     if only != "browser":
-        yield from _native(models, names, work)
+        if level is not None:
+            yield f"native programs as on a processor that has no more than {level}"
+        yield from _native(models, names, work, level)
     if only != "native":
         packages = node_modules()
         yield ""
@@ -90,9 +101,9 @@ def _tables(only: str | None, models: Path, names: Sequence[str], work: Path) ->
         yield from ("", *left_out)
 
 
-def _native(models: Path, names: Sequence[str], work: Path) -> Iterator[str]:
+def _native(models: Path, names: Sequence[str], work: Path, level: str | None) -> Iterator[str]:
     for number, (name, standings, said) in enumerate(
-        native_contests(models, names, peers_python(), work)
+        native_contests(models, names, peers_python(), work, level)
     ):
         if number == 0:
             yield ", ".join(dict.fromkeys(said))

@@ -12,6 +12,7 @@ from anvil.core.diagnostics import ExitCode
 from tests.support.programs import ROOT
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 
@@ -19,15 +20,28 @@ class RefusedModelError(Exception):
     """Anvil does not take the model; the message says why."""
 
 
-def verified(folder: Path, model: Path, name: str, target: str, *, candidate: str = "int8") -> Path:
+def verified(
+    folder: Path,
+    model: Path,
+    name: str,
+    target: str,
+    *,
+    candidate: str = "int8",
+    kernels: Mapping[str, str] | None = None,
+) -> Path:
     """The folder of a target that `anvil verify` has built from `model` and found equal.
 
+    kernels: files of the project's own kernels/, with their texts.
     Raises SystemExit with what the command says where it does not pass.
     """
     folder.mkdir(parents=True)
     targets = f"{{{target}: {{candidates: [{candidate}]}}}}"
     lines = f"version: 1\nname: {name}\nmodel: {json.dumps(str(model))}\ntargets: {targets}\n"
     (folder / "anvil.yaml").write_text(lines, encoding="utf-8")
+    for path, text in (kernels or {}).items():
+        file = folder / "kernels" / path
+        file.parent.mkdir(parents=True)
+        file.write_text(text, encoding="utf-8")
     ended = subprocess.run(
         [sys.executable, "-m", "anvil", "verify", "--quiet", "--project", str(folder)],
         env={**os.environ, "PYTHONPATH": str(ROOT)},

@@ -1,14 +1,21 @@
-"""benchmarks/peers: fair turns, and peers that are pinned by what they are, not where they lie."""
+"""benchmarks/peers: fair turns, peers that are pinned by what they are, processors held back."""
 
 from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
+from typing import TYPE_CHECKING
 
 import pytest
 
 from benchmarks.peers.contest import contest
+from benchmarks.peers.x86_levels import hiding, own_kernels
 from tests.support.programs import ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _NPM = ROOT / "benchmarks" / "peers" / "npm"
 
@@ -57,3 +64,46 @@ def test_the_native_peers_are_pinned_with_anvil_s_own_versions() -> None:
     assert {"ai-edge-litert", "onnx", "onnxruntime"} <= peers.keys()
     shared = peers.keys() & own.keys()
     assert {name: peers[name] for name in shared} == {name: own[name] for name in shared}
+
+
+_ASKS = """
+#include <cpuid.h>
+#include <stdio.h>
+int main(void) {
+  unsigned a, b, c, d, has_vnni;
+  __cpuid_count(7, 1, a, b, c, d);
+  has_vnni = a >> 4 & 1;
+  __cpuid_count(7, 0, a, b, c, d);
+  printf("%u %u %u\\n", b >> 5 & 1, has_vnni, b >> 16 & 1);
+}
+"""
+
+
+def test_a_program_finds_no_more_than_the_level_that_was_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "asks.c").write_text(_ASKS, encoding="utf-8")
+    program = str(tmp_path / "asks")
+    compiler = [sys.executable, "-m", "ziglang", "cc"]  # dynamically linked
+    subprocess.run([*compiler, str(tmp_path / "asks.c"), "-o", program], check=True)
+
+    def found(**environment: str) -> list[str]:
+        ran = subprocess.run([program], env=environment, capture_output=True, text=True, check=True)
+        return ran.stdout.split()
+
+    avx2, vnni, _ = found()
+    try:
+        only_avx2, with_vnni = (hiding(level, tmp_path) for level in ("avx2", "avxvnni"))
+    except SystemExit as error:
+        pytest.skip(str(error))
+    assert found(**only_avx2) == [avx2, "0", "0"]
+    assert found(**with_vnni) == [avx2, vnni, "0"]
+
+
+@pytest.mark.parametrize(
+    ("level", "number"), [("avx2", "ANVIL_X86_AVX2 = 1,"), ("avxvnni", "ANVIL_X86_AVXVNNI = 2,")]
+)
+def test_kernels_are_held_to_the_same_level(level: str, number: str) -> None:
+    ((path, text),) = own_kernels(level).items()
+    header = (ROOT / "kernels" / path).with_suffix(".h").read_text(encoding="utf-8")
+    assert number in header
+    assert text.startswith(f"#define ANVIL_X86_MOST_LEVEL {number[-2]}\n")
+    assert "#ifndef ANVIL_X86_MOST_LEVEL" in text
