@@ -130,12 +130,6 @@ def _shape(call: KernelCall) -> tuple[tuple[int, ...], int, bool]:
 
 def _layer(call: KernelCall) -> _Layer:
     fields = {name: int(value) for name, value in call.parameters}
-    if fields.get("n_groups", 1) != 1:
-        msg = f"it has {fields['n_groups']} groups"
-        raise NotPackable(msg)
-    if (fields["output_min"], fields["output_max"]) != (-128, 127):
-        msg = f"its outputs end at {fields['output_min']} and {fields['output_max']}"
-        raise NotPackable(msg)
     shape, run, fills_fours = _shape(call)
     arrays = {constant.name: constant.data for constant in call.constants}
     return _Layer(

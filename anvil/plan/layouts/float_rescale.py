@@ -1,14 +1,14 @@
 """Rescaling of int32 sums in floating point, for cores whose vectors have no high multiplication.
 
-Two forms, each proved equal to the reference for every sum that a channel can have:
+Proved equal to the reference for every sum that a channel can have:
 
     moved = float(sum) * scale + copysign(away, sum)
     output = nearest(moved) + zero point, the even neighbour of halves; it saturates
 
 Rounding twice, as convolutions do, moves the sums from which outputs round up by half a unit of
-the first rounding, away from zero: that is `away`. `Single` computes in float32, whose 24 bits
-leave about one channel in twenty without any scale that is right, and so most layers. `Double`
-has bits enough for every channel but those with exact halves. It rounds as it adds a large number:
+the first rounding, away from zero: that is `away`. All is computed in float64, which has bits
+enough for every channel but those with exact halves; float32 would leave about one channel in
+twenty without any scale that is right, and so most layers. It rounds as it adds a large number:
 low32(moved + (1.5 * 2^52 + zero point)) is the output before saturation.
 """
 
@@ -23,22 +23,16 @@ from anvil.plan.layouts.packing import NotPackable
 from anvil.plan.layouts.rescaling import step_sums
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import numpy.typing as npt
 
     from anvil.plan.layouts.rescaling import Int64Array, Staircase, SumRange
 
     Float64Array = npt.NDArray[np.float64]
-    Float32Array = npt.NDArray[np.float32]
     Int32Array = npt.NDArray[np.int32]
 
-_EXACT_FLOAT = 2**24  # integers up to here are float32 numbers
 _MAGIC = 1.5 * 2.0**52  # what is added to it is rounded to an integer, in its low bits
 _MOST_BEFORE_SATURATION = 2.0**31 - 2.0**10  # so that low32 cuts nothing off
 _LITTLE = 2.0**-32  # moves exact halves away from zero, and hardly anything else
-_NEIGHBOURS = 6  # float32 numbers on each side of a scale that are tried
-_AWAY_FACTORS = (1.0, 0.98, 1.02, 0.95, 1.05, 0.9, 1.1, 0.8, 1.2)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -53,25 +47,8 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Single:
-    """The float32 form; one entry per channel."""
-
-    scale: Float32Array
-    away: Float32Array  # at least 0
-
-    def outputs(self, sums: Int64Array, target: Target) -> Int64Array:
-        """What a kernel computes of (channels, n) sums."""
-        products = sums.astype(np.float32) * self.scale[:, None]
-        moved = products + np.copysign(self.away[:, None], sums.astype(np.float32))
-        # Beyond these bounds outputs saturate in any case.
-        rounded = np.rint(np.clip(moved, -1024, 1024)).astype(np.int64)
-        clipped: Int64Array = np.clip(rounded + target.zero_point, target.least, target.greatest)
-        return clipped
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Double:
-    """The float64 form; one entry per channel."""
+    """One entry per channel."""
 
     scale: Float64Array
     away: Float64Array  # at least 0
@@ -85,42 +62,8 @@ class Double:
         return outputs
 
 
-def single_precision(target: Target, scales: Float64Array, aways: Float64Array) -> Single:
-    """The float32 form, searched near the real scales. Raises NotPackable with a channel.
-
-    aways: by how much outputs round away from zero, see `away_of`.
-    """
-    if max(-target.sums.low.min(), target.sums.high.max()) > _EXACT_FLOAT:
-        msg = "sums exceed 2^24, which float32 does not hold exactly"
-        raise NotPackable(msg)
-    points = step_sums(target.staircase, target.sums)
-    wanted = target.staircase(points)
-    found = Single(scale=scales.astype(np.float32), away=aways.astype(np.float32))
-    is_open = np.ones(len(scales), dtype=np.bool_)
-    for candidate in _near(scales.astype(np.float32), aways):
-        is_right = (candidate.outputs(points, target) == wanted).all(axis=1) & is_open
-        found.scale[is_right] = candidate.scale[is_right]
-        found.away[is_right] = candidate.away[is_right]
-        is_open &= ~is_right
-        if not is_open.any():
-            return found
-    msg = f"no float32 scale gives channel {int(np.argmax(is_open))} the reference's outputs"
-    raise NotPackable(msg)
-
-
-def _near(scales: Float32Array, aways: Float64Array) -> Iterator[Single]:
-    """The scales themselves first, then their neighbours, with other shares of `aways`."""
-    for factor in _AWAY_FACTORS:
-        for distance in sorted(range(-_NEIGHBOURS, _NEIGHBOURS + 1), key=abs):
-            bits = np.maximum(scales.view(np.int32) + distance, 0)
-            yield Single(
-                scale=bits.astype(np.int32).view(np.float32),
-                away=(aways * factor).astype(np.float32),
-            )
-
-
 def double_precision(target: Target, scales: Float64Array, aways: Float64Array) -> Double:
-    """The float64 form. Raises NotPackable with the first channel that has none."""
+    """The form. Raises NotPackable with the first channel that has none."""
     if not target.sums.fits_int32:
         msg = "sums exceed 32 bits"
         raise NotPackable(msg)

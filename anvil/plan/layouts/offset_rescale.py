@@ -106,8 +106,7 @@ def offset_rescale(
         if not open_.size:
             break
     else:
-        msg = f"no cheap rescaling is exact for output channel {open_[0]}"
-        raise NotPackable(msg)
+        raise _refusal(open_)
     multiplier, addend, offset, below = numbers
     form = OffsetRescale(
         bits=bits, addend=addend, multiplier=multiplier, offset=offset, below=below
@@ -135,8 +134,11 @@ def _check(form: OffsetRescale, reference: Staircase, sums: SumRange) -> None:
         raise NotPackable(msg)
     wrong = np.flatnonzero(~agreeing(form.outputs, reference, sums))
     if wrong.size:
-        msg = f"no cheap rescaling is exact for output channel {wrong[0]}"
-        raise NotPackable(msg)
+        raise _refusal(wrong)
+
+
+def _refusal(channels: Int64Array) -> NotPackable:
+    return NotPackable(f"no cheap rescaling is exact for output channel {channels[0]}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
