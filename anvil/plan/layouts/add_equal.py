@@ -18,6 +18,7 @@ from anvil.core.plan import KernelCall
 from anvil.ops.arrays import numpy_dtype
 from anvil.ops.requantize import INT32_MAX, INT32_MIN, requantize
 from anvil.plan.layouts.packing import NotPackable
+from anvil.plan.layouts.rescaling import INT8_MAX, INT8_MIN
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 _STEP_BITS = 21  # the C kernel has the same
 _LEFT_SHIFT = 20  # of operands in the reference
 _VALUES = np.arange(-128, 128, dtype=np.int64)
+_FEW = slice(None, None, 5)  # of these, with both ends: enough to refuse most numbers
+_FAR = 2**62
 # By how much multipliers are changed: the reference's own rounding is worth about as much.
 _CHANGE = 16
 _MOST_CHANGES = 10
@@ -93,6 +96,24 @@ def reference_outputs(fields: Mapping[str, Any]) -> Int64Array:
     return found
 
 
+def exact_start(
+    wanted: Int64Array, products1: Int64Array, products2: Int64Array, step_bits: int
+) -> int | None:
+    """What to add so that saturate_int8(sum >> step_bits) is `wanted`; None where nothing is right.
+
+    wanted: [first + 128, second + 128], the products likewise.
+    """
+    for some in (_FEW, slice(None)):
+        outputs = wanted[some, some]
+        sums = products1[some, None] + products2[some]
+        least = np.where(outputs > INT8_MIN, (outputs << step_bits) - sums, -_FAR).max()
+        greatest = np.where(outputs < INT8_MAX, ((outputs + 1) << step_bits) - 1 - sums, _FAR).min()
+        if least > greatest:
+            return None
+    # Where all outputs are the same bound, the other bound of the start is far away.
+    return int(greatest if least < -_FAR // 2 else (least + min(greatest, least + 2**31)) >> 1)
+
+
 def _numbers(fields: Mapping[str, Any]) -> tuple[int, int, int]:
     wanted = reference_outputs(fields)
     ideal = [
@@ -109,14 +130,12 @@ def _numbers(fields: Mapping[str, Any]) -> tuple[int, int, int]:
         multiplier1 = max(0, round(ideal[0]) + first * _CHANGE)
         multiplier2 = max(0, round(ideal[1]) + second * _CHANGE)
         products1, products2 = _VALUES * multiplier1 >> 8, _VALUES * multiplier2 >> 8
-        sums = products1[:, None] + products2
-        least = np.where(wanted > -128, (wanted << _STEP_BITS) - sums, -(2**62)).max()
-        greatest = np.where(wanted < 127, ((wanted + 1) << _STEP_BITS) - 1 - sums, 2**62).min()
-        if least > greatest:
+        start = exact_start(wanted, products1, products2, _STEP_BITS)
+        if start is None:
             continue
-        # Where all outputs are the same bound, the other bound of the start is far away.
-        start = int(greatest if least < -(2**61) else (least + min(greatest, least + 2**31)) >> 1)
-        if start + int(sums.min()) >= INT32_MIN and start + int(sums.max()) <= INT32_MAX:
+        least = start + int(products1.min() + products2.min())
+        greatest = start + int(products1.max() + products2.max())
+        if least >= INT32_MIN and greatest <= INT32_MAX:
             return multiplier1, multiplier2, start
     msg = "no two multiplications are exact for all its operands"
     raise NotPackable(msg)

@@ -16,7 +16,7 @@ import numpy as np
 
 from anvil.core.plan import KernelCall
 from anvil.ops.arrays import numpy_dtype
-from anvil.plan.layouts.add_equal import reference_outputs
+from anvil.plan.layouts.add_equal import exact_start, reference_outputs
 from anvil.plan.layouts.packing import NotPackable
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ _FIRST_BITS = 16  # of the shift, in the C kernel
 _LEFT_SHIFT = 20  # of operands in the reference
 _VALUES = np.arange(-128, 128, dtype=np.int64)
 _MOST = 2**31 - 1
-_FAR = 2**62
 _MOST_CHANGES = 10  # of a multiplier: the reference's own rounding is worth about as much
 _CHANGES = sorted(
     product(range(-_MOST_CHANGES, _MOST_CHANGES + 1), repeat=2),
@@ -86,15 +85,12 @@ def _numbers(
     for first, second in _CHANGES:
         multiplier1 = max(0, round(ideal[0]) + first)
         multiplier2 = max(0, round(ideal[1]) + second)
-        sums = (_VALUES * multiplier1)[:, None] + _VALUES * multiplier2
-        least = np.where(wanted > -128, (wanted << step_bits) - sums, -_FAR).max()
-        greatest = np.where(wanted < 127, ((wanted + 1) << step_bits) - 1 - sums, _FAR).min()
-        if least > greatest:
+        products1, products2 = _VALUES * multiplier1, _VALUES * multiplier2
+        start = exact_start(wanted, products1, products2, step_bits)
+        if start is None:
             continue
-        # Where all outputs are the same bound, the other bound of the start is far away.
-        start = int(greatest if least < -_FAR // 2 else (least + min(greatest, least + 2**31)) >> 1)
-        reached = [int(_VALUES[i] * multiplier1) + start for i in (0, -1)]
-        reached += [start + int(sums.min()), start + int(sums.max()), start]
+        reached = [int(products1[i]) + start for i in (0, -1)]
+        reached += [int(products1[i] + products2[i]) + start for i in (0, -1)] + [start]
         if min(reached) >= -_MOST and max(reached) <= _MOST:
             return multiplier1, multiplier2, start, _FIRST_BITS - step_bits
     return None
