@@ -13,7 +13,6 @@ from anvil.importers.tflite import import_tflite
 from anvil.ops.registry import DEFINITIONS
 from anvil.verify import native
 from tests.support import projects
-from tests.support.kernel_harness import PLATFORMS, runner_of
 from tests.support.networks import (
     Network,
     convolution_attributes,
@@ -21,6 +20,7 @@ from tests.support.networks import (
     pool_attributes,
     random_network,
 )
+from tests.support.platforms import PLATFORMS, runner_of
 from tests.support.programs import ROOT
 from tests.support.tflite_builder import random_array
 

@@ -45,38 +45,6 @@ def test_no_inference_is_no_output(one: Invocation) -> None:
     assert qemu_system.run(one).outputs == ()
 
 
-def test_instructions_of_a_known_loop_are_counted_within_one_percent(one: Invocation) -> None:
-    def instructions(n_loops: int) -> int:
-        batch = (bytes(echo.N_DATA_BYTES), echo.control(n_loops=n_loops))
-        result = qemu_system.run(dataclasses.replace(echo.with_batches(one, batch), count=True))
-        assert result.cycles is None
-        assert result.instructions is not None
-        return result.instructions
-
-    short, long = instructions(10_000), instructions(260_000)
-    assert long - short == pytest.approx(250_000 * echo.INSTRUCTIONS_PER_LOOP, rel=0.001)
-    assert instructions(10_000) == short
-
-
-def test_the_stack_is_measured(one: Invocation) -> None:
-    batch = (bytes(echo.N_DATA_BYTES), echo.control())
-    result = qemu_system.run(dataclasses.replace(echo.with_batches(one, batch), count=True))
-    assert result.stack_bytes is not None
-    assert echo.FRAME_BYTES < result.stack_bytes < echo.FRAME_BYTES + 256
-
-
-@pytest.mark.parametrize(
-    ("mode", "text"),
-    [
-        (echo.UNDEFINED_INSTRUCTION, r"stopped with a \w+ fault at pc 0x[0-9a-f]{8}"),
-        (echo.STACK_OVERFLOW, "stopped with a .* after a stack overflow"),
-    ],
-)
-def test_a_fault_is_reported(one: Invocation, mode: int, text: str) -> None:
-    batch = (bytes(echo.N_DATA_BYTES), echo.control(mode))
-    check_failure(echo.with_batches(one, batch), "run.fault", text)
-
-
 def test_a_run_that_does_not_end_is_ended(one: Invocation) -> None:
     good = (bytes(echo.N_DATA_BYTES), echo.control())
     endless = (bytes(echo.N_DATA_BYTES), echo.control(echo.ENDLESS_LOOP))

@@ -19,6 +19,7 @@ import serial
 from anvil.core.diagnostics import AnvilError
 from anvil.verify import protocol, qemu_system, serial_board
 from tests.support import echo_firmware as echo
+from tests.support.emulated_uart import wait_for_answers
 from tests.support.programs import require_program
 
 if TYPE_CHECKING:
@@ -98,6 +99,11 @@ def connected(built: Built) -> Iterator[Line]:
         firmware.stdout.close()
 
 
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    wait_for_answers(monkeypatch)
+
+
 def batches(n: int) -> list[tuple[bytes, bytes]]:
     generator = random.Random(n)
     return [(generator.randbytes(echo.N_DATA_BYTES), echo.control()) for _ in range(n)]
@@ -131,11 +137,13 @@ def damaged(data: bytes) -> bytes:
     return data[:middle] + bytes([data[middle] ^ 0x10]) + data[middle + 1 :]
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_clean_line(built: Built) -> None:
     with connected(built) as line:
         check_outputs(built, line, batches(3))
 
 
+@pytest.mark.usefixtures("patient")
 def test_noise_and_a_cut_off_frame_before_the_requests(built: Built) -> None:
     whole = protocol.encode(
         protocol.Frame(kind=protocol.MessageType.INVOKE, sequence=1, payload=noise(3000))
@@ -167,12 +175,14 @@ def test_a_line_that_always_damages_gives_up(built: Built) -> None:
             )
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_fault_of_the_board_is_reported(built: Built) -> None:
     inputs = (bytes(echo.N_DATA_BYTES), echo.control(echo.UNDEFINED_INSTRUCTION))
     with connected(built) as line, pytest.raises(AnvilError, match="fault at pc"):
         serial_board.run(on_port(built, line, inputs))
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_board_with_another_model_is_refused(built: Built, tmp_path: Path) -> None:
     header = (built.folder / "echo.h").read_text()
     (tmp_path / "echo.h").write_text(header.replace(echo.MODEL_SHA256, "77" * 32))
