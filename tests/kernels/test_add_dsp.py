@@ -15,7 +15,6 @@ from anvil.plan.layouts.add_equal import reference_outputs
 from anvil.plan.layouts.packing import NotPackable, layout_of, packed
 from tests.kernels.test_add import add_case
 from tests.support.kernel_harness import (
-    PLATFORMS,
     Case,
     check_kernels,
     check_references,
@@ -23,9 +22,8 @@ from tests.support.kernel_harness import (
     kernel_outputs,
     variants_of,
 )
-from tests.support.kernel_harness import (
-    reference_outputs as numpy_outputs,
-)
+from tests.support.kernel_harness import reference_outputs as numpy_outputs
+from tests.support.platforms import PLATFORMS
 from tests.support.tflite_builder import activation, one_op_graph
 
 if TYPE_CHECKING:

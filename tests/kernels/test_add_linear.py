@@ -13,15 +13,14 @@ from anvil.core.attributes import Activation
 from tests.kernels.test_add import add_case
 from tests.kernels.test_add_dsp import PAIRS, call_of, every_pair
 from tests.support.kernel_harness import (
-    PLATFORMS,
     Case,
-    Platform,
     check_kernels,
     fits,
     kernel_outputs,
     reference_outputs,
     variants_of,
 )
+from tests.support.platforms import PLATFORMS, Platform
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,7 +14,6 @@ from anvil.plan.layouts.packing import NotPackable, layout_of, packed
 from tests.kernels.test_add import add_case
 from tests.kernels.test_add_dsp import PAIRS, call_of, every_pair
 from tests.support.kernel_harness import (
-    PLATFORMS,
     Case,
     check_kernels,
     fits,
@@ -22,6 +21,7 @@ from tests.support.kernel_harness import (
     reference_outputs,
     variants_of,
 )
+from tests.support.platforms import PLATFORMS
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.kernel_harness import X86_ADDRESSES, check_kernels, program_output
+from tests.support.compiled_program import program_output
+from tests.support.kernel_harness import check_kernels
+from tests.support.platforms import X86_ADDRESSES
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from anvil.ops.requantize import requantize
-from tests.support.kernel_harness import CORTEX_M0, program_output
+from tests.support.compiled_program import program_output
+from tests.support.platforms import CORTEX_M0
 from tests.support.programs import ROOT
 
 if TYPE_CHECKING:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from anvil.core.attributes import Activation, Padding
@@ -16,16 +15,17 @@ from anvil.ops.registry import DEFINITIONS
 from anvil.plan.layouts.constants import arrays_of
 from anvil.plan.layouts.packing import NotPackable, layout_of, packed
 from tests.kernels.test_fully_connected import fully_connected_case
+from tests.support.compiled_program import program_output
+from tests.support.drawn_cases import drawn_cases
 from tests.support.kernel_harness import (
-    RV32IMC,
     Case,
     check_references,
     fits,
     kernel_outputs,
-    program_output,
     reference_outputs,
     variants_of,
 )
+from tests.support.platforms import RV32IMC
 from tests.support.programs import ROOT
 from tests.support.window_cases import (
     ACTIVATIONS,
@@ -144,16 +144,7 @@ def _any_layer(draw: st.DrawFn) -> Case:
 
 
 def _random_cases() -> list[Case]:
-    """Many at once, since all of them become one program."""
-    found: list[Case] = []
-
-    @settings(max_examples=90, derandomize=True, database=None, phases=[Phase.generate])
-    @given(st.one_of(_any_window(), _any_window(), _any_layer()))
-    def collect(case: Case) -> None:
-        found.append(case)
-
-    collect()
-    return list({case.name: case for case in found}.values())
+    return drawn_cases(st.one_of(_any_window(), _any_window(), _any_layer()), 90)
 
 
 def _call_of(case: Case) -> KernelCall:

@@ -18,15 +18,9 @@ from anvil.core.attributes import Padding
 from anvil.ops.arrays import array_of
 from anvil.plan.layouts.rescaling import sum_range
 from tests.kernels.test_fully_connected import fully_connected_case
-from tests.support.kernel_harness import (
-    Case,
-    Platform,
-    check_kernels,
-    check_references,
-    each_platform,
-    reference_outputs,
-)
+from tests.support.kernel_harness import Case, check_kernels, check_references, reference_outputs
 from tests.support.paired_cases import pairable, with_constants
+from tests.support.platforms import Platform, each_platform
 from tests.support.window_cases import Windows, convolution_case, depthwise_case
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from anvil.ops.requantize import quantize_multiplier, reduced_multiplier, round_half_away
-from tests.support.kernel_harness import Platform, each_platform, program_output
+from tests.support.compiled_program import program_output
+from tests.support.platforms import Platform, each_platform
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,22 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from anvil.core.attributes import Padding
 from anvil.ops.registry import DEFINITIONS
 from anvil.plan.layouts import channel_pairs
 from anvil.plan.layouts.packing import NotPackable, packed
-from tests.support.kernel_harness import (
-    PLATFORMS,
-    Case,
-    check_kernels,
-    check_references,
-    fits,
-    variants_of,
-)
+from tests.support.drawn_cases import drawn_cases
+from tests.support.kernel_harness import Case, check_kernels, check_references, fits, variants_of
 from tests.support.paired_cases import dense_case, pointwise, with_constants
+from tests.support.platforms import PLATFORMS
 from tests.support.window_cases import DILATED, UNDILATED, ZERO_POINTS, Windows
 
 if TYPE_CHECKING:
@@ -117,16 +111,7 @@ def _any_convolution(draw: st.DrawFn) -> Case:
 
 @pytest.fixture(scope="module")
 def random_cases() -> list[Case]:
-    """Many at once, since all of them become one program."""
-    found: list[Case] = []
-
-    @settings(max_examples=60, derandomize=True, database=None, phases=[Phase.generate])
-    @given(_any_convolution())
-    def collect(case: Case) -> None:
-        found.append(case)
-
-    collect()
-    return list({case.name: case for case in found}.values())
+    return drawn_cases(_any_convolution(), 60)
 
 
 def test_numpy_equals_tflite(random_cases: list[Case]) -> None:

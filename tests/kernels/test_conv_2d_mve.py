@@ -5,17 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from anvil.core.attributes import Activation, Padding
-from tests.support.kernel_harness import (
-    PLATFORMS,
-    Case,
-    check_references,
-    kernel_outputs,
-    reference_outputs,
-)
+from tests.support.drawn_cases import drawn_cases
+from tests.support.kernel_harness import Case, check_references, kernel_outputs, reference_outputs
+from tests.support.platforms import PLATFORMS
 from tests.support.window_cases import ACTIVATIONS, ZERO_POINTS, Windows, convolution_case
 
 if TYPE_CHECKING:
@@ -73,16 +68,7 @@ def _any_convolution(draw: st.DrawFn) -> Case:
 
 
 def _random_cases() -> list[Case]:
-    """Many at once, since all of them become one program."""
-    found: list[Case] = []
-
-    @settings(max_examples=60, derandomize=True, database=None, phases=[Phase.generate])
-    @given(_any_convolution())
-    def collect(case: Case) -> None:
-        found.append(case)
-
-    collect()
-    return list({case.name: case for case in found}.values())
+    return drawn_cases(_any_convolution(), 60)
 
 
 @pytest.fixture(scope="module")

@@ -7,21 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from anvil.core.attributes import Activation, Padding
 from anvil.ops.registry import DEFINITIONS
-from tests.support.kernel_harness import (
-    PLATFORMS,
-    Case,
-    Platform,
-    check_kernels,
-    check_references,
-    fits,
-    variants_of,
-)
+from tests.support.drawn_cases import drawn_cases
+from tests.support.kernel_harness import Case, check_kernels, check_references, fits, variants_of
 from tests.support.paired_cases import dense_case, pairable, pointwise, with_constants
+from tests.support.platforms import PLATFORMS, Platform
 from tests.support.window_cases import ZERO_POINTS, Windows, convolution_case
 
 if TYPE_CHECKING:
@@ -103,23 +96,7 @@ def _any_convolution(draw: st.DrawFn) -> Case:
 
 
 def random_cases() -> list[Case]:
-    """Many at once, since all of them become one program."""
-    found: list[Case] = []
-
-    @settings(
-        max_examples=50,
-        derandomize=True,
-        database=None,
-        phases=[Phase.generate],
-        deadline=None,  # nothing here depends on how busy the machine is
-        suppress_health_check=[HealthCheck.too_slow],
-    )
-    @given(_any_convolution())
-    def collect(case: Case) -> None:
-        found.append(case)
-
-    collect()
-    return list({case.name: case for case in found}.values())
+    return drawn_cases(_any_convolution(), 50)
 
 
 @pytest.fixture(scope="module")

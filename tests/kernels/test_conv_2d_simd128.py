@@ -11,17 +11,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from anvil.core.attributes import Padding
-from tests.support.kernel_harness import (
-    PLATFORMS,
-    Case,
-    check_references,
-    kernel_outputs,
-    reference_outputs,
-)
+from tests.support.drawn_cases import drawn_cases
+from tests.support.kernel_harness import Case, check_references, kernel_outputs, reference_outputs
+from tests.support.platforms import PLATFORMS
 from tests.support.window_cases import ACTIVATIONS, ZERO_POINTS, Windows, convolution_case
 
 if TYPE_CHECKING:
@@ -141,34 +136,15 @@ def _any_square(draw: st.DrawFn) -> Case:
     )
 
 
-def _random_cases(any_case: st.SearchStrategy[Case], n_cases: int) -> list[Case]:
-    """Many at once, since all of them become one program."""
-    found: list[Case] = []
-
-    @settings(
-        max_examples=n_cases,
-        derandomize=True,
-        deadline=None,
-        database=None,
-        phases=[Phase.generate],
-    )
-    @given(any_case)
-    def collect(case: Case) -> None:
-        found.append(case)
-
-    collect()
-    return found
-
-
 @pytest.fixture(scope="module")
 def cases() -> list[Case]:
-    found = _around_the_blocks() + _random_cases(_any_convolution(), 60)
+    found = _around_the_blocks() + drawn_cases(_any_convolution(), 60)
     return list({case.name: case for case in found}.values())
 
 
 @pytest.fixture(scope="module")
 def squares() -> list[Case]:
-    found = _around_the_tiles() + CASES + _extremes() + _random_cases(_any_square(), 40)
+    found = _around_the_tiles() + CASES + _extremes() + drawn_cases(_any_square(), 40)
     return list({case.name: case for case in found}.values())
 
 

@@ -13,7 +13,8 @@ from tests.kernels import (
     test_pools,
     test_softmax,
 )
-from tests.support.kernel_harness import CORTEX_M0, check_kernels
+from tests.support.kernel_harness import check_kernels
+from tests.support.platforms import CORTEX_M0
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.support.kernel_harness import PLATFORMS, program_output
+from tests.support.compiled_program import program_output
+from tests.support.platforms import PLATFORMS
 from tests.support.programs import ROOT
 
 if TYPE_CHECKING:

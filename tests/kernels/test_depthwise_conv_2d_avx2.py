@@ -5,17 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from anvil.core.attributes import Activation, Padding
 from tests.support.byte_cases import with_pairs
-from tests.support.kernel_harness import (
-    Case,
-    Platform,
-    check_kernels,
-    check_references,
-)
+from tests.support.drawn_cases import drawn_cases
+from tests.support.kernel_harness import Case, check_kernels, check_references
+from tests.support.platforms import Platform
 from tests.support.window_cases import ACTIVATIONS, ZERO_POINTS, Windows, depthwise_case
 from tests.support.x86_platforms import X86_PLATFORMS
 
@@ -95,22 +91,7 @@ def _any_convolution(draw: st.DrawFn) -> Case:
 
 
 def _random_cases() -> list[Case]:
-    """Many at once, since all of them become one program."""
-    found: list[Case] = []
-
-    @settings(
-        max_examples=60,
-        derandomize=True,
-        database=None,
-        phases=[Phase.generate],
-        suppress_health_check=[HealthCheck.too_slow],  # on a machine with other work
-    )
-    @given(_any_convolution())
-    def collect(case: Case) -> None:
-        found.append(case)
-
-    collect()
-    return list({case.name: case for case in found}.values())
+    return drawn_cases(_any_convolution(), 60)
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,6 @@ from anvil.ops.registry import DEFINITIONS
 from anvil.ops.requantize import requantize
 from anvil.plan.layouts.packing import NotPackable, layout_of, packed
 from tests.support.kernel_harness import (
-    PLATFORMS,
     Case,
     check_kernels,
     check_references,
@@ -25,6 +24,7 @@ from tests.support.kernel_harness import (
     reference_outputs,
     variants_of,
 )
+from tests.support.platforms import PLATFORMS
 from tests.support.window_cases import ZERO_POINTS, Windows, depthwise_case
 
 if TYPE_CHECKING:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from anvil.core.attributes import Activation, Padding
@@ -16,8 +15,8 @@ from anvil.ops.arrays import constant_array, constant_of
 from anvil.ops.registry import DEFINITIONS
 from anvil.plan.layouts.packing import NotPackable, layout_of, packed
 from anvil.plan.layouts.tile_taps import blocks_of, pack, parts
+from tests.support.drawn_cases import drawn_cases
 from tests.support.kernel_harness import (
-    PLATFORMS,
     Case,
     check_references,
     fits,
@@ -25,6 +24,7 @@ from tests.support.kernel_harness import (
     reference_outputs,
     variants_of,
 )
+from tests.support.platforms import PLATFORMS
 from tests.support.window_cases import Windows, depthwise_case
 
 if TYPE_CHECKING:
@@ -85,16 +85,7 @@ def _any_convolution(draw: st.DrawFn) -> Case:
 
 
 def _random_cases() -> list[Case]:
-    """Many at once, since all of them become one program."""
-    found: list[Case] = []
-
-    @settings(max_examples=50, derandomize=True, database=None, phases=[Phase.generate])
-    @given(_any_convolution())
-    def collect(case: Case) -> None:
-        found.append(case)
-
-    collect()
-    return list({case.name: case for case in found}.values())
+    return drawn_cases(_any_convolution(), 50)
 
 
 def _call_of(case: Case) -> KernelCall:

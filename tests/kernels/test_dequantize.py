@@ -6,13 +6,8 @@ import numpy as np
 import pytest
 
 from anvil.core.tensor import DType
-from tests.support.kernel_harness import (
-    Case,
-    Platform,
-    check_kernels,
-    check_references,
-    each_platform,
-)
+from tests.support.kernel_harness import Case, check_kernels, check_references
+from tests.support.platforms import Platform, each_platform
 from tests.support.tflite_builder import activation, one_op_graph
 
 if TYPE_CHECKING:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from anvil.core.attributes import Activation, Padding
@@ -19,15 +18,10 @@ from tests.kernels import (
 )
 from tests.kernels import test_depthwise_conv_2d_neon as test_depthwise_neon
 from tests.kernels.test_whole_vectors_neon import bounds, extreme_units, products, random_products
-from tests.support.kernel_harness import (
-    CORTEX_A76,
-    Case,
-    check_kernels,
-    check_references,
-    fits,
-    variants_of,
-)
+from tests.support.drawn_cases import drawn_cases
+from tests.support.kernel_harness import Case, check_kernels, check_references, fits, variants_of
 from tests.support.paired_cases import pairable
+from tests.support.platforms import CORTEX_A76
 from tests.support.window_cases import Windows, depthwise_case
 
 if TYPE_CHECKING:
@@ -78,22 +72,7 @@ def _any_3x3(draw: st.DrawFn) -> Case:
 
 
 def _random_pairs() -> list[Case]:
-    found: list[Case] = []
-
-    @settings(
-        max_examples=40,
-        derandomize=True,
-        database=None,
-        phases=[Phase.generate],
-        deadline=None,  # nothing here depends on how busy the machine is
-        suppress_health_check=[HealthCheck.too_slow],
-    )
-    @given(_any_3x3())
-    def collect(case: Case) -> None:
-        found.append(case)
-
-    collect()
-    return list({case.name: case for case in found}.values())
+    return drawn_cases(_any_3x3(), 40)
 
 
 def _is_taken(case: Case) -> bool:

@@ -7,7 +7,8 @@ import re
 import pytest
 
 from anvil.plan.kernel_registry import load_variants
-from tests.support.kernel_harness import ALL_PLATFORMS, core_features, kernel_files
+from tests.support.kernel_harness import kernel_files
+from tests.support.platforms import ALL_PLATFORMS, core_features
 
 _INCLUDE = re.compile(rb'^#include "([^"]+)"', re.MULTILINE)
 VARIANTS = load_variants(kernel_files())
@@ -18,7 +19,7 @@ def test_some_platform_can_run_a_variant(symbol: str) -> None:
     variant = next(v for v in VARIANTS if v.symbol == symbol)
     features = [core_features(platform.core) for platform in ALL_PLATFORMS]
     assert any(offered.issuperset(variant.requires) for offered in features), (
-        f"no platform of tests/support/kernel_harness.py has {variant.requires}"
+        f"no platform of tests/support/platforms.py has {variant.requires}"
     )
 
 

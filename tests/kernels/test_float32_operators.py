@@ -21,15 +21,8 @@ from anvil.core.attributes import (
 from anvil.core.tensor import DType
 from anvil.ops.broadcast import broadcast_shape
 from anvil.ops.registry import DEFINITIONS
-from tests.support.kernel_harness import (
-    PLATFORMS,
-    Case,
-    Platform,
-    check_kernels,
-    check_references,
-    each_platform,
-    kernel_outputs,
-)
+from tests.support.kernel_harness import Case, check_kernels, check_references, kernel_outputs
+from tests.support.platforms import PLATFORMS, Platform, each_platform
 from tests.support.tflite_builder import activation, constant, one_op_graph, random_array
 from tests.support.window_cases import ACTIVATIONS, UNDILATED, pool_case
 

@@ -9,13 +9,8 @@ import pytest
 
 from anvil.core.attributes import Activation, FullyConnectedAttributes
 from anvil.ops.requantize import requantize, round_half_away
-from tests.support.kernel_harness import (
-    Case,
-    Platform,
-    check_kernels,
-    check_references,
-    each_platform,
-)
+from tests.support.kernel_harness import Case, check_kernels, check_references
+from tests.support.platforms import Platform, each_platform
 from tests.support.tflite_builder import activation, constant, one_op_graph, random_array
 from tests.support.window_cases import ACTIVATIONS, ZERO_POINTS, random_for
 

@@ -5,18 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from anvil.core.attributes import Activation
 from tests.kernels.test_fully_connected import fully_connected_case
 from tests.support.byte_cases import with_pairs
-from tests.support.kernel_harness import (
-    Case,
-    Platform,
-    check_kernels,
-    check_references,
-)
+from tests.support.drawn_cases import drawn_cases
+from tests.support.kernel_harness import Case, check_kernels, check_references
+from tests.support.platforms import Platform
 from tests.support.x86_platforms import X86_PLATFORMS
 
 if TYPE_CHECKING:
@@ -54,22 +50,7 @@ def _any_layer(draw: st.DrawFn) -> Case:
 
 
 def _random_cases() -> list[Case]:
-    """Many at once, since all of them become one program."""
-    found: list[Case] = []
-
-    @settings(
-        max_examples=40,
-        derandomize=True,
-        database=None,
-        phases=[Phase.generate],
-        suppress_health_check=[HealthCheck.too_slow],  # on a machine with other work
-    )
-    @given(_any_layer())
-    def collect(case: Case) -> None:
-        found.append(case)
-
-    collect()
-    return list({case.name: case for case in found}.values())
+    return drawn_cases(_any_layer(), 40)
 
 
 @pytest.fixture(scope="module")

@@ -12,15 +12,9 @@ from anvil.ops.registry import DEFINITIONS
 from anvil.plan.layouts import channel_pairs
 from anvil.plan.layouts.packing import packed
 from tests.kernels.test_fully_connected import fully_connected_case
-from tests.support.kernel_harness import (
-    PLATFORMS,
-    Case,
-    check_kernels,
-    check_references,
-    fits,
-    variants_of,
-)
+from tests.support.kernel_harness import Case, check_kernels, check_references, fits, variants_of
 from tests.support.paired_cases import pairable
+from tests.support.platforms import PLATFORMS
 from tests.support.window_cases import ZERO_POINTS
 
 if TYPE_CHECKING:

@@ -5,15 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from anvil.core.attributes import Activation
 from anvil.ops.registry import DEFINITIONS
 from anvil.plan.layouts.packing import layout_of, packed
 from tests.kernels.test_fully_connected import fully_connected_case
+from tests.support.drawn_cases import drawn_cases
 from tests.support.kernel_harness import (
-    PLATFORMS,
     Case,
     check_references,
     fits,
@@ -21,6 +20,7 @@ from tests.support.kernel_harness import (
     reference_outputs,
     variants_of,
 )
+from tests.support.platforms import PLATFORMS
 from tests.support.window_cases import ACTIVATIONS, ZERO_POINTS
 
 if TYPE_CHECKING:
@@ -64,16 +64,7 @@ def _any_layer(draw: st.DrawFn) -> Case:
 
 
 def _random_cases() -> list[Case]:
-    """Many at once, since all of them become one program."""
-    found: list[Case] = []
-
-    @settings(max_examples=40, derandomize=True, database=None, phases=[Phase.generate])
-    @given(_any_layer())
-    def collect(case: Case) -> None:
-        found.append(case)
-
-    collect()
-    return list({case.name: case for case in found}.values())
+    return drawn_cases(_any_layer(), 40)
 
 
 def _call_of(case: Case) -> KernelCall:

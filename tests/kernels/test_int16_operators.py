@@ -17,13 +17,8 @@ from anvil.core.attributes import (
 from anvil.core.tensor import DType
 from anvil.ops.broadcast import broadcast_shape
 from anvil.ops.registry import DEFINITIONS
-from tests.support.kernel_harness import (
-    Case,
-    Platform,
-    check_kernels,
-    check_references,
-    each_platform,
-)
+from tests.support.kernel_harness import Case, check_kernels, check_references
+from tests.support.platforms import Platform, each_platform
 from tests.support.tflite_builder import activation, constant, one_op_graph, random_array
 from tests.support.window_cases import ACTIVATIONS, UNDILATED, Windows, pool_case
 

@@ -8,18 +8,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from anvil.core.attributes import Padding
 from tests.kernels.test_fully_connected import fully_connected_case
-from tests.support.kernel_harness import (
-    PLATFORMS,
-    Case,
-    check_references,
-    kernel_outputs,
-    reference_outputs,
-)
+from tests.support.drawn_cases import drawn_cases
+from tests.support.kernel_harness import Case, check_references, kernel_outputs, reference_outputs
+from tests.support.platforms import PLATFORMS
 from tests.support.window_cases import (
     ACTIVATIONS,
     ZERO_POINTS,
@@ -110,18 +105,7 @@ def _any_layer(draw: st.DrawFn) -> Case:
 
 
 def _random_cases() -> list[Case]:
-    """Many at once, since all of them become one program."""
-    found: list[Case] = []
-
-    @settings(
-        max_examples=80, derandomize=True, deadline=None, database=None, phases=[Phase.generate]
-    )
-    @given(_any_layer())
-    def collect(case: Case) -> None:
-        found.append(case)
-
-    collect()
-    return found
+    return drawn_cases(_any_layer(), 80)
 
 
 @pytest.fixture(scope="module")

@@ -17,8 +17,8 @@ from anvil.ops.registry import DEFINITIONS
 from tests.kernels.test_models_reference import run
 from tests.support import projects
 from tests.support.agreement import check_agreement
-from tests.support.kernel_harness import PLATFORMS, Platform
 from tests.support.model_program import model_outputs
+from tests.support.platforms import PLATFORMS, Platform
 from tests.support.programs import require_shared_model
 from tests.support.tflite_builder import random_array, run_reference, tflite_bytes
 

@@ -6,13 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.kernel_harness import (
-    Case,
-    Platform,
-    check_kernels,
-    check_references,
-    each_platform,
-)
+from tests.support.kernel_harness import Case, check_kernels, check_references
+from tests.support.platforms import Platform, each_platform
 from tests.support.window_cases import ACTIVATIONS, UNDILATED, Windows, pool_case
 
 if TYPE_CHECKING:

@@ -10,14 +10,8 @@ import pytest
 
 from anvil.core.attributes import Padding
 from anvil.ops.registry import DEFINITIONS
-from tests.support.kernel_harness import (
-    PLATFORMS,
-    Case,
-    check_kernels,
-    check_references,
-    fits,
-    variants_of,
-)
+from tests.support.kernel_harness import Case, check_kernels, check_references, fits, variants_of
+from tests.support.platforms import PLATFORMS
 from tests.support.window_cases import Windows, pool_case
 
 if TYPE_CHECKING:

@@ -14,13 +14,14 @@ import pytest
 
 from anvil.core.attributes import Activation, Margins, Padding
 from anvil.ops.registry import DEFINITIONS
-from tests.support.kernel_harness import Case, Platform, check_kernels, each_platform
+from tests.support.kernel_harness import Case, check_kernels
 from tests.support.networks import (
     Network,
     convolution_attributes,
     depthwise_attributes,
     pool_attributes,
 )
+from tests.support.platforms import Platform, each_platform
 from tests.support.rewriting import values_of
 from tests.support.tflite_builder import activation, constant, one_op_graph, random_array
 

@@ -6,15 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from anvil.core.attributes import Activation, Padding
 from anvil.ops.registry import DEFINITIONS
 from anvil.plan.layouts.packing import NotPackable, layout_of, packed
 from tests.kernels.test_fully_connected import fully_connected_case
+from tests.support.drawn_cases import drawn_cases
 from tests.support.kernel_harness import (
-    CORTEX_M0,
     Case,
     check_references,
     fits,
@@ -22,6 +21,7 @@ from tests.support.kernel_harness import (
     reference_outputs,
     variants_of,
 )
+from tests.support.platforms import CORTEX_M0
 from tests.support.window_cases import (
     ACTIVATIONS,
     DILATED,
@@ -140,23 +140,7 @@ def _any_case(draw: st.DrawFn) -> Case:
 
 
 def _random_cases() -> list[Case]:
-    """Many at once, since all of them become one program."""
-    found: list[Case] = []
-
-    @settings(
-        max_examples=90,
-        derandomize=True,
-        database=None,
-        phases=[Phase.generate],
-        suppress_health_check=[HealthCheck.too_slow],  # of a machine with much else to do
-        deadline=None,
-    )
-    @given(_any_case())
-    def collect(case: Case) -> None:
-        found.append(case)
-
-    collect()
-    return list({case.name: case for case in found}.values())
+    return drawn_cases(_any_case(), 90)
 
 
 def _greatest_sum(bias: int, weight: int, value: int) -> Case:

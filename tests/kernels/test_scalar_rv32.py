@@ -14,7 +14,8 @@ from tests.kernels.test_fully_connected import CASES as FULLY_CONNECTED
 from tests.kernels.test_pools import CASES as POOLS
 from tests.kernels.test_softmax import CASES as SOFTMAXES
 from tests.kernels.test_weights_float import CASES as FLOAT_WEIGHTS
-from tests.support.kernel_harness import RV32IMC, check_kernels
+from tests.support.kernel_harness import check_kernels
+from tests.support.platforms import RV32IMC
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

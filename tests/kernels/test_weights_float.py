@@ -12,14 +12,13 @@ from anvil.core.attributes import Padding
 from anvil.core.graph import ABSENT
 from tests.support.kernel_harness import (
     Case,
-    Platform,
     check_kernels,
     check_references,
-    each_platform,
     kernel_outputs,
     reference_outputs,
     tflite_outputs,
 )
+from tests.support.platforms import Platform, each_platform
 from tests.support.weighted_cases import (
     FLOAT_FLAVOURS,
     Numbers,

@@ -10,14 +10,8 @@ import pytest
 
 from anvil.core.attributes import Padding
 from anvil.core.graph import ABSENT
-from tests.support.kernel_harness import (
-    Case,
-    Platform,
-    check_kernels,
-    check_references,
-    each_platform,
-    reference_outputs,
-)
+from tests.support.kernel_harness import Case, check_kernels, check_references, reference_outputs
+from tests.support.platforms import Platform, each_platform
 from tests.support.weighted_cases import (
     INTEGER_FLAVOURS,
     Numbers,

@@ -7,22 +7,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from anvil.core.attributes import Activation, Padding
 from anvil.ops.registry import DEFINITIONS
 from tests.kernels.test_add import add_case
 from tests.kernels.test_fully_connected import fully_connected_case
-from tests.support.kernel_harness import (
-    PLATFORMS,
-    Case,
-    Platform,
-    check_kernels,
-    check_references,
-    fits,
-    variants_of,
-)
+from tests.support.drawn_cases import drawn_cases
+from tests.support.kernel_harness import Case, check_kernels, check_references, fits, variants_of
+from tests.support.platforms import PLATFORMS, Platform
 from tests.support.window_cases import ZERO_POINTS, Windows, pool_case
 
 if TYPE_CHECKING:
@@ -139,22 +132,7 @@ def _any_product(draw: st.DrawFn) -> Case:
 
 
 def random_products() -> list[Case]:
-    found: list[Case] = []
-
-    @settings(
-        max_examples=40,
-        derandomize=True,
-        database=None,
-        phases=[Phase.generate],
-        deadline=None,  # nothing here depends on how busy the machine is
-        suppress_health_check=[HealthCheck.too_slow],
-    )
-    @given(_any_product())
-    def collect(case: Case) -> None:
-        found.append(case)
-
-    collect()
-    return list({case.name: case for case in found}.values())
+    return drawn_cases(_any_product(), 40)
 
 
 @pytest.fixture(scope="module")

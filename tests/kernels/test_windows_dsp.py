@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from anvil.core.attributes import Activation, Padding
@@ -14,15 +13,10 @@ from anvil.ops.registry import DEFINITIONS
 from anvil.plan.layouts import windows as layout
 from anvil.plan.layouts.constants import arrays_of
 from anvil.plan.layouts.packing import NotPackable
-from tests.support.kernel_harness import (
-    PLATFORMS,
-    Case,
-    check_kernels,
-    check_references,
-    fits,
-    variants_of,
-)
+from tests.support.drawn_cases import drawn_cases
+from tests.support.kernel_harness import Case, check_kernels, check_references, fits, variants_of
 from tests.support.paired_cases import pointwise, with_constants
+from tests.support.platforms import PLATFORMS
 from tests.support.window_cases import (
     DILATED,
     UNDILATED,
@@ -139,16 +133,7 @@ def _any_case(draw: st.DrawFn) -> Case:
 
 @pytest.fixture(scope="module")
 def random_cases() -> list[Case]:
-    """Many at once, since all of them become one program."""
-    found: list[Case] = []
-
-    @settings(max_examples=40, derandomize=True, database=None, phases=[Phase.generate])
-    @given(_any_case())
-    def collect(case: Case) -> None:
-        found.append(case)
-
-    collect()
-    return list({case.name: case for case in found}.values())
+    return drawn_cases(_any_case(), 40)
 
 
 def test_numpy_equals_tflite(random_cases: list[Case]) -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.kernel_harness import PLATFORMS, program_output, runner_of
+from tests.support.compiled_program import program_output
+from tests.support.platforms import PLATFORMS, runner_of
 from tests.support.programs import MISSING, ROOT
 
 _SOURCE = """\

@@ -1,4 +1,4 @@
-"""Runs whole models on the machines of kernel_harness.py, as the library that Anvil renders."""
+"""Runs whole models on the machines of platforms.py, as the library that Anvil renders."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import numpy as np
 
 from anvil.ops.arrays import numpy_dtype
 from tests.support import projects
-from tests.support.kernel_harness import Platform, program_output
+from tests.support.compiled_program import program_output
+from tests.support.platforms import Platform
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,20 +9,11 @@ every run of one check.
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tests.support.kernel_harness import (
-    _HARNESS,
-    _KERNELS,
-    _TIMEOUT_S,
-    _array,
-    _literal,
-    _toolchain_flags,
-    runner_of,
-)
+from tests.support.case_program import c_array, c_literal
+from tests.support.compiled_program import KERNELS, program_output
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +21,7 @@ if TYPE_CHECKING:
 
     from anvil.core.plan import KernelCall, Variant
     from anvil.core.tensor import Tensor
-    from tests.support.kernel_harness import Platform
+    from tests.support.platforms import Platform
 
 _ALIGNMENT = 16
 _SCRATCH_BYTES = 1 << 16
@@ -41,10 +32,10 @@ _SUPPORT = """\
 #include "platform.h"
 
 static uint8_t apart_in[%(room)d] __attribute__((aligned(16)));
-static uint8_t other[%(room)d] __attribute__((aligned(16)));
+static uint8_t other[%(room)d] __attribute__((aligned(16), unused));
 static uint8_t apart_out[2][%(room)d] __attribute__((aligned(16)));
 static uint8_t shared[3 * %(room)d] __attribute__((aligned(16)));
-static uint8_t scratch[%(scratch)d] __attribute__((aligned(16)));
+static uint8_t scratch[%(scratch)d] __attribute__((aligned(16), unused));
 static uint32_t state;
 
 static uint32_t next(void) {
@@ -112,29 +103,8 @@ def run_checks(
     platform: Platform, checks: Sequence[OverlapCheck], folder: Path
 ) -> list[tuple[bool, bool]]:
     """For each check, whether the output is right at the distance, and one element nearer."""
-    runner = runner_of(platform)
-    source = folder / "overlaps.c"
-    source.write_text(_source(checks), encoding="ascii")
-    program = folder / "overlaps.bin"
-    command = [
-        sys.executable,
-        *("-m", "ziglang", "cc"),
-        *_toolchain_flags(platform.core),
-        "-Wno-unused",  # not every program needs all of the support
-        *("-I", str(_KERNELS), "-I", str(_HARNESS)),
-        *sorted({str(_KERNELS / path) for c in checks for path in _sources(c.variant)}),
-        str(source),
-        str(_HARNESS / platform.driver),
-        *platform.link_flags,
-        *("-o", str(program)),
-    ]
-    ended = subprocess.run(command, capture_output=True, timeout=_TIMEOUT_S, check=False)
-    assert ended.returncode == 0, ended.stderr.decode(errors="replace")
-    ended = subprocess.run(
-        [*runner, str(program)], capture_output=True, timeout=_TIMEOUT_S, check=False
-    )
-    assert ended.returncode == 0
-    flags = ended.stdout
+    sources = sorted({str(KERNELS / path) for c in checks for path in _sources(c.variant)})
+    flags = program_output(platform, _source(checks), folder, sources=sources)
     assert len(flags) == 2 * len(checks)
     return [(bool(flags[2 * n]), bool(flags[2 * n + 1])) for n in range(len(checks))]
 
@@ -162,10 +132,10 @@ def _source(checks: Sequence[OverlapCheck]) -> str:
 def _check_source(name: str, check: OverlapCheck, room: int) -> list[str]:
     call = check.call
     assert check.scratch_bytes <= _SCRATCH_BYTES, check.name
-    fields = "".join(f"  .{field} = {_literal(value)},\n" for field, value in call.parameters)
+    fields = "".join(f"  .{field} = {c_literal(value)},\n" for field, value in call.parameters)
     lines = [f"static const {check.variant.struct} {name}_parameters = {{\n{fields}}};"]
     for constant in call.constants:
-        lines += _array(f"{name}_{constant.name}", constant.dtype, constant.data)
+        lines += c_array(f"{name}_{constant.name}", constant.dtype, constant.data)
     arguments = [f"&{name}_parameters"]
     prepared = []
     for index in call.inputs:
@@ -176,7 +146,7 @@ def _check_source(name: str, check: OverlapCheck, room: int) -> list[str]:
         elif tensor.data is not None:
             # One constant may be given twice.
             array = f"{name}_tensor{index}"
-            lines += _array(array, tensor.dtype, tensor.data) if array not in arguments else []
+            lines += c_array(array, tensor.dtype, tensor.data) if array not in arguments else []
             arguments.append(array)
         else:
             is_real = int(tensor.dtype.value.startswith("float"))

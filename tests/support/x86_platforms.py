@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tests.support.kernel_harness import PLATFORMS, X86_ADDRESSES
+from tests.support.platforms import PLATFORMS, X86_ADDRESSES
 
 _NATIVE = next(platform for platform in PLATFORMS if platform.name == "x86-64")
 # What this processor has, AVX2 alone, what it has up to AVX-VNNI (its level is 2), and all that it
