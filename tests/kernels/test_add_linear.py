@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from anvil.core.attributes import Activation
 from tests.kernels.test_add import add_case
 from tests.kernels.test_add_dsp import PAIRS, call_of, every_pair
+from tests.support.drawn_cases import drawn_cases
 from tests.support.kernel_harness import (
     Case,
     check_kernels,
@@ -45,26 +45,14 @@ def test_every_size(platform: Platform, variant: Variant, tmp_path: Path) -> Non
 
 
 def _random_pairs(variant: Variant) -> list[Case]:
-    found: list[Case] = []
-
-    @settings(
-        max_examples=12, derandomize=True, deadline=None, database=None, phases=[Phase.generate]
-    )
-    @given(
-        st.tuples(*[st.floats(0.01, 0.3)] * 3),
+    scale = st.floats(0.01, 0.3).map(lambda real: float(np.float32(real)))
+    any_case = st.builds(
+        every_pair,
+        st.tuples(scale, scale, scale),
         st.tuples(*[st.integers(-128, 127)] * 3),
         st.sampled_from([Activation.NONE, Activation.RELU]),
     )
-    def collect(
-        scales: tuple[float, float, float], zero_points: tuple[int, int, int], fused: Activation
-    ) -> None:
-        first, second, third = (float(np.float32(scale)) for scale in scales)
-        case = every_pair((first, second, third), zero_points, fused)
-        if fits(variant, call_of(case)):
-            found.append(case)
-
-    collect()
-    return list({case.name: case for case in found}.values())
+    return [case for case in drawn_cases(any_case, 12) if fits(variant, call_of(case))]
 
 
 @pytest.mark.parametrize(("platform", "variant"), _KERNELS)

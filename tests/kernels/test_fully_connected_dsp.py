@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from anvil.ops.registry import DEFINITIONS
 from anvil.plan.layouts import channel_pairs
 from anvil.plan.layouts.packing import packed
 from tests.kernels.test_fully_connected import fully_connected_case
+from tests.support.drawn_cases import drawn_cases
 from tests.support.kernel_harness import Case, check_kernels, check_references, fits, variants_of
 from tests.support.paired_cases import pairable
 from tests.support.platforms import PLATFORMS
@@ -71,26 +71,15 @@ CASES = _cases()
 
 @pytest.fixture(scope="module")
 def random_cases() -> list[Case]:
-    """Many at once, since all of them become one program."""
-    found: list[Case] = []
-
-    @settings(max_examples=40, derandomize=True, database=None, phases=[Phase.generate])
-    @given(
+    any_case = st.builds(
+        case_of,
         st.integers(1, 3),
         st.integers(1, 70),
         st.integers(6, 34),
-        st.tuples(st.integers(-128, 127), st.integers(-128, 127)),
-        st.sampled_from([0.0004, 0.003, 0.02, 0.4]),
+        zero_points=st.tuples(st.integers(-128, 127), st.integers(-128, 127)),
+        weight_scales=st.tuples(st.sampled_from([0.0004, 0.003, 0.02, 0.4])),
     )
-    def collect(
-        batches: int, depth: int, units: int, zero_points: tuple[int, int], scale: float
-    ) -> None:
-        found.append(
-            case_of(batches, depth, units, zero_points=zero_points, weight_scales=(scale,))
-        )
-
-    collect()
-    return list({case.name: case for case in found}.values())
+    return drawn_cases(any_case, 40)
 
 
 def test_numpy_equals_tflite(random_cases: list[Case]) -> None:
