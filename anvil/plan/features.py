@@ -7,6 +7,7 @@ import struct
 from typing import TYPE_CHECKING
 
 from anvil.core.tensor import DType
+from anvil.plan.expressions import evaluate_all
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -62,12 +63,9 @@ def evaluate_linear(linear: Linear, names: Mapping[str, float]) -> float | None:
 
 def feature_values(expressions: Sequence[str], names: Mapping[str, float]) -> list[float] | None:
     """The value of each expression; None where one cannot be evaluated."""
-    import simpleeval  # noqa: PLC0415  only where something has to be planned
-
-    evaluator = simpleeval.SimpleEval(names=dict(names), functions={"min": min, "max": max})
     try:
-        return [float(evaluator.eval(expression)) for expression in expressions]
-    except (simpleeval.InvalidExpression, SyntaxError, ArithmeticError, TypeError, ValueError):
+        return [float(value) for value in evaluate_all(expressions, names)]
+    except ValueError:
         return None
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from anvil.core.plan import Rejection
+from anvil.plan.expressions import evaluate
 from anvil.plan.layouts.packing import NotPackable, packed
 
 if TYPE_CHECKING:
@@ -44,27 +45,6 @@ class Choice:
     rejected: tuple[Rejection, ...]
 
 
-def evaluate(expression: str, call: KernelCall) -> int | float | bool:
-    """The value of a kernels.yaml expression over the parameters of a call.
-
-    Arithmetic, comparisons and boolean operators; nothing else can be reached. Raises
-    ValueError where the expression is wrong.
-    """
-    import simpleeval  # noqa: PLC0415  only where something has to be planned
-
-    try:
-        value = simpleeval.simple_eval(
-            expression, names=dict(call.parameters), functions={"min": min, "max": max}
-        )
-    except (simpleeval.InvalidExpression, SyntaxError, ArithmeticError, TypeError) as error:
-        msg = f"{expression!r}: {error}"
-        raise ValueError(msg) from error
-    if not isinstance(value, bool | int | float):
-        msg = f"{expression!r} is {value!r}, not a number"
-        raise ValueError(msg)  # noqa: TRY004  one kind of mistake, one exception
-    return value
-
-
 def feasible(
     call: KernelCall, op_index: int, variants: Sequence[Variant], features: frozenset[str]
 ) -> Feasible | str:
@@ -93,7 +73,7 @@ def _option(call: KernelCall, variant: Variant, features: frozenset[str]) -> Opt
     missing = [feature for feature in variant.requires if feature not in features]
     if missing:
         return f"the core lacks {', '.join(missing)}"
-    if variant.when and not evaluate(variant.when, call):
+    if variant.when and not evaluate(variant.when, dict(call.parameters)):
         return f"not {variant.when}{_values(variant.when, call)}"
     try:
         return Option(
@@ -113,7 +93,7 @@ def _values(expression: str, call: KernelCall) -> str:
 
 
 def _scratch_bytes(variant: Variant, call: KernelCall) -> int:
-    value = evaluate(variant.scratch_bytes, call)
+    value = evaluate(variant.scratch_bytes, dict(call.parameters))
     if isinstance(value, bool) or value < 0 or value % 1:  # infinity and NaN have a rest, too
         msg = f"{variant.symbol}: scratch_bytes {variant.scratch_bytes!r} is {value}, no size"
         raise ValueError(msg)

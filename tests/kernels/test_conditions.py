@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from anvil.ops.registry import DEFINITIONS
+from anvil.plan.expressions import evaluate
 from anvil.plan.kernel_registry import load_variants
 from anvil.plan.layouts.packing import NotPackable, layout_of
-from anvil.plan.select import evaluate, feasible
+from anvil.plan.select import feasible
 from tests.support.condition_walks import walks
 from tests.support.kernel_harness import Case, check_kernels, check_references, kernel_files
 from tests.support.platforms import ALL_PLATFORMS, Platform, core_features
@@ -85,7 +86,9 @@ def refusals_made() -> set[Site]:
 
 
 def state_of(variant: Variant, call: KernelCall) -> State:
-    misses = tuple(part for part in conditions(variant) if not evaluate(part, call))
+    misses = tuple(
+        part for part in conditions(variant) if not evaluate(part, dict(call.parameters))
+    )
     seen: set[Site] = set()
     if misses or not variant.layout:
         return State(misses=misses, refusals=frozenset(), ways=(), is_taken=not misses)

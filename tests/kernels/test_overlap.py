@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from anvil.ops.registry import DEFINITIONS
+from anvil.plan.expressions import evaluate
 from anvil.plan.kernel_registry import load_variants
 from anvil.plan.layouts.packing import packed
 from anvil.plan.overlap import as_walked, in_place_inputs, smallest_distances
-from anvil.plan.select import evaluate
 from tests.support.kernel_harness import Case, fits, kernel_files
 from tests.support.overlap_program import OverlapCheck, run_checks
 from tests.support.platforms import ALL_PLATFORMS, core_features
@@ -105,7 +105,7 @@ def checks_of(variant: Variant, *, in_place: bool = False) -> Iterator[OverlapCh
                 name=name,
                 call=taken,
                 variant=variant,
-                scratch_bytes=int(evaluate(variant.scratch_bytes, call)),
+                scratch_bytes=int(evaluate(variant.scratch_bytes, dict(call.parameters))),
                 tensors=tensors,
                 over=over,
                 distance_bytes=distance,

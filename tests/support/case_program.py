@@ -12,8 +12,8 @@ import numpy as np
 
 from anvil.core.tensor import DType
 from anvil.ops.arrays import numpy_dtype
+from anvil.plan.expressions import evaluate
 from anvil.plan.layouts.packing import packed
-from anvil.plan.select import evaluate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -90,7 +90,7 @@ def _run_source(name: str, case: Case, calls: Sequence[tuple[KernelCall, Variant
         arguments += [names[index] for index in call.inputs]
         arguments += [f"{prefix}_{constant.name}" for constant in call.constants]
         arguments += [names[index] for index in call.outputs]
-        scratch_bytes = int(evaluate(variant.scratch_bytes, lowered))
+        scratch_bytes = int(evaluate(variant.scratch_bytes, dict(lowered.parameters)))
         if variant.takes_scratch:
             size = max(1, scratch_bytes)
             lines += [f"static uint8_t {prefix}_scratch[{size}] __attribute__((aligned(16)));"]

@@ -24,9 +24,9 @@ import numpy as np
 from anvil.core.graph import ABSENT
 from anvil.ops.arrays import array_of, numpy_dtype
 from anvil.ops.registry import DEFINITIONS
+from anvil.plan.expressions import evaluate
 from anvil.plan.kernel_registry import load_variants
 from anvil.plan.layouts.packing import NotPackable, packed
-from anvil.plan.select import evaluate
 from tests.support.agreement import check_agreement
 from tests.support.case_program import cases_source
 from tests.support.compiled_program import KERNELS, compile_program, run_program
@@ -188,7 +188,7 @@ def _variants_for(cases: Sequence[Case], platform: Platform) -> list[Variant]:
 
 def fits(variant: Variant, call: KernelCall) -> bool:
     """Whether the call meets the variant's conditions on parameters and constants."""
-    if variant.when and not evaluate(variant.when, call):
+    if variant.when and not evaluate(variant.when, dict(call.parameters)):
         return False
     try:
         packed(variant, call)

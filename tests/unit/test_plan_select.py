@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from anvil.core.plan import KernelCall, Variant
-from anvil.plan.select import Feasible, evaluate, feasible
+from anvil.plan.expressions import evaluate
+from anvil.plan.select import Feasible, feasible
 
 _CALL = KernelCall(
     op="add",
@@ -88,11 +89,11 @@ _TWO = replace(_CALL, parameters=(("depth", 12), ("units", 3)))
 
 
 def test_an_expression_over_parameters() -> None:
-    assert evaluate("4 * depth + min(units, 2)", _TWO) == 50
-    assert evaluate("depth > 8 and units <= 3", _TWO) is True
+    assert evaluate("4 * depth + min(units, 2)", dict(_TWO.parameters)) == 50
+    assert evaluate("depth > 8 and units <= 3", dict(_TWO.parameters)) is True
 
 
 @pytest.mark.parametrize("wrong", ["depth >", "width", "depth / 0", "'text'", "\0"])
 def test_a_wrong_expression_is_a_value_error(wrong: str) -> None:
     with pytest.raises(ValueError, match=r"\S"):
-        evaluate(wrong, _TWO)
+        evaluate(wrong, dict(_TWO.parameters))

@@ -10,10 +10,10 @@ import pytest
 
 from anvil.core.plan import KernelCall
 from anvil.ops.arrays import constant_of, numpy_dtype
+from anvil.plan.expressions import evaluate
 from anvil.plan.kernel_registry import load_variants
 from anvil.plan.layouts.packing import NotPackable
 from anvil.plan.layouts.winograd_blocks import pack, unpack
-from anvil.plan.select import evaluate
 from tests.support.kernel_harness import kernel_files
 
 if TYPE_CHECKING:
@@ -145,4 +145,4 @@ def test_a_band_is_about_32_tiles_and_has_its_scratch(image: tuple[int, int], ro
     n_tiles = rows // 2 * -(-image[1] // 2)
     # Products of 16 positions with 8 channels for four tiles; weights and tiles of 16 channels.
     needed = 16 * 4 * 8 * 4 + 16 * 16 * 8 * 2 + n_tiles * 16 * 16 * 2
-    assert evaluate(variant.scratch_bytes, _call(8, 9, image)) == needed
+    assert evaluate(variant.scratch_bytes, dict(_call(8, 9, image).parameters)) == needed
