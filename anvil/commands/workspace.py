@@ -42,7 +42,7 @@ def with_workspace(
     )
     workspace = loaded.workspace
     if getattr(arguments, "locked", False) and workspace.project.targets:
-        from anvil.pipeline.locking import held_to_lock
+        from anvil.pipeline.lock_held import held_to_lock
 
         workspace = held_to_lock(workspace)
     n_jobs = getattr(arguments, "jobs", None) or os.cpu_count() or 1

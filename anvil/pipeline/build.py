@@ -252,7 +252,7 @@ def build(workspace: Workspace, listener: Listener, n_jobs: int) -> Outcome:
 def _drift(workspace: Workspace) -> tuple[Diagnostic, ...]:
     if workspace.lock is not None or not has_lock(workspace.folder):
         return ()
-    from anvil.pipeline.locking import drift
+    from anvil.pipeline.lock_held import drift
 
     return drift(workspace)
 

@@ -100,7 +100,7 @@ def build(
 
 
 def _locked_image(project: Path, store: Store) -> Image | None:
-    from anvil.pipeline.load import read_schemas
+    from anvil.pipeline.built_in_schemas import read_schemas
     from anvil.pipeline.lock_file import read_lock
 
     found = read_lock(project, read_schemas(), store)

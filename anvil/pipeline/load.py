@@ -10,14 +10,14 @@ from anvil.cache.location import user_store
 from anvil.cache.results import read_result, write_result
 from anvil.config.profiles import SourceFile, load_targets
 from anvil.config.project import load_project
-from anvil.config.schemas import Schemas
 from anvil.core.diagnostics import AnvilError, Diagnostic, ExitCode
 from anvil.core.digest import digest_of, key_of
 from anvil.core.executor_names import AUTO
+from anvil.pipeline.built_in_schemas import read_schemas
 from anvil.pipeline.events import TargetOutcome, failed
 from anvil.pipeline.executors import Executors
 from anvil.pipeline.workspace import Options, Workspace, read_model
-from anvil.resources import built_in, code_digest, contents, read_folder
+from anvil.resources import built_in, code_digest, read_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -162,8 +162,3 @@ def _roots(project: Path) -> list[Mapping[str, SourceFile]]:
         }
         for root in (project / "targets", built_in("targets"))
     ]
-
-
-def read_schemas() -> Schemas:
-    """The built-in schemas."""
-    return Schemas.from_files(contents(read_folder(built_in("schemas"))))

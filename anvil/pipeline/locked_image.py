@@ -104,7 +104,7 @@ def locked_image(store: Store, project: Path, *, is_locked: bool = False) -> Ima
     A lock that cannot be read names none, but with `is_locked` it is an AnvilError (exit 2), and
     so is a lock that is not there.
     """
-    from anvil.pipeline.load import read_schemas
+    from anvil.pipeline.built_in_schemas import read_schemas
 
     try:
         found = read_lock(project, read_schemas(), store)

@@ -7,15 +7,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from anvil.core.diagnostics import AnvilError, Diagnostic, ExitCode, Severity
-from anvil.lock.advice import advice, message
 from anvil.lock.compare import Difference, differences, shown
 from anvil.lock.document import FILE_NAME, Lock
 from anvil.lock.names import IMAGE, OtherChangesError, entries, taken_over
 from anvil.pipeline.build import plan_documents
+from anvil.pipeline.built_in_schemas import read_schemas
 from anvil.pipeline.events import Outcome
 from anvil.pipeline.found_lock import Chosen, as_locked, found_lock, pinned, references
-from anvil.pipeline.load import read_schemas
-from anvil.pipeline.lock_file import LockFile, missing, position, read_lock, write_lock
+from anvil.pipeline.lock_file import LockFile, read_lock, write_lock
+from anvil.pipeline.lock_held import as_diagnostic, changed_entries, required_lock
 from anvil.pipeline.locked_image import image_to_compare, image_to_lock, newest_here, no_image
 from anvil.pipeline.sources import read_sources
 
@@ -61,10 +61,10 @@ def check_lock(workspace: Workspace) -> Outcome:
 
     Exit 1 with every difference. Raises AnvilError (exit 2) where the lock is missing or wrong.
     """
-    locked = _required(workspace)
-    changed = _changed(workspace, locked, is_whole=True)
+    locked = required_lock(workspace)
+    changed = changed_entries(workspace, locked, is_whole=True)
     return Outcome(
-        diagnostics=tuple(_diagnostic(one, locked) for one in changed),
+        diagnostics=tuple(as_diagnostic(one, locked) for one in changed),
         exit_codes=(ExitCode.FAILED,) if changed else (),
         details={"digest": locked.lock.digest, "differences": [one.as_json() for one in changed]},
         text=() if changed else (f"{locked.document.file} holds",),
@@ -77,7 +77,7 @@ def update_lock(workspace: Workspace, listener: Listener, names: Sequence[str]) 
     What still differs is said in notes. Raises AnvilError: exit 2 for a name that is no entry
     and where the lock is missing or wrong, exit 1 where one cannot be taken over alone.
     """
-    former = _required(workspace)
+    former = required_lock(workspace)
     chosen = as_locked(former.lock)
     if any(name.partition(".")[0] in _PLANNED for name in names):
         made, planned = _planned(workspace, listener)
@@ -102,52 +102,11 @@ def update_lock(workspace: Workspace, listener: Listener, names: Sequence[str]) 
     rest = differences(updated, found)
     return Outcome(
         diagnostics=tuple(
-            replace(_diagnostic(one, former), severity=Severity.NOTE) for one in rest
+            replace(as_diagnostic(one, former), severity=Severity.NOTE) for one in rest
         ),
         details={"file": str(workspace.folder / FILE_NAME), "digest": updated.digest}
         | {"differences": [one.as_json() for one in changed]},
         text=_listing(changed) or (f"{', '.join(names)}: nothing changed",),
-    )
-
-
-# What other commands ask.
-
-
-def held_to_lock(workspace: Workspace) -> Workspace:
-    """The workspace with its lock, for a command with --locked.
-
-    Which candidate each target is built from is compared as soon as that is known. Raises
-    AnvilError: exit 1 naming each difference, exit 2 where the lock is missing or wrong.
-    """
-    locked = _required(workspace)
-    changed = _changed(workspace, locked, is_whole=False)
-    if changed:
-        raise AnvilError(*(_diagnostic(one, locked) for one in changed), exit_code=ExitCode.FAILED)
-    workspace.executors.hold_to_lock()
-    return replace(workspace, lock=locked.lock)
-
-
-def drift(workspace: Workspace) -> tuple[Diagnostic, ...]:
-    """A warning where a command without --locked uses other things than the lock names."""
-    try:
-        locked = read_lock(workspace.folder, read_schemas(), workspace.store)
-        if locked is None:
-            return ()
-        changed = _changed(workspace, locked, is_whole=False)
-    except AnvilError as error:
-        return tuple(replace(one, severity=Severity.WARNING) for one in error.diagnostics)
-    if not changed:
-        return ()
-    names = ", ".join(dict.fromkeys(one.entry for one in changed))
-    return (
-        Diagnostic(
-            code="lock.drift",
-            severity=Severity.WARNING,
-            message=f"{FILE_NAME} is not followed in {names}",
-            file=locked.document.file,
-            hint="`anvil lock --check` lists how, `anvil lock` takes over what is found, and "
-            "--locked refuses to go on",
-        ),
     )
 
 
@@ -163,13 +122,6 @@ def _former(workspace: Workspace) -> tuple[LockFile | None, tuple[Diagnostic, ..
             replace(one, severity=Severity.WARNING, hint="it is written anew")
             for one in error.diagnostics
         )
-
-
-def _required(workspace: Workspace) -> LockFile:
-    found = read_lock(workspace.folder, read_schemas(), workspace.store)
-    if found is None:
-        raise missing(workspace.folder)
-    return found
 
 
 def _planned(workspace: Workspace, listener: Listener) -> tuple[Chosen | None, Outcome]:
@@ -191,24 +143,6 @@ def _choice(plan: dict[str, Any]) -> tuple[str, str]:
     name = plan["candidate"]
     row = next(row for row in plan["candidates"] if row["name"] == name)
     return str(name), str(row["sha256"])
-
-
-def _changed(workspace: Workspace, locked: LockFile, *, is_whole: bool) -> tuple[Difference, ...]:
-    """What differs; with `is_whole` also targets of the lock that the command does not name."""
-    image = image_to_compare(locked.lock.image)
-    found = found_lock(workspace, read_sources(workspace), as_locked(locked.lock), image)
-    kept = locked.lock if is_whole else locked.lock.restricted(found)
-    return differences(kept, found)
-
-
-def _diagnostic(difference: Difference, locked: LockFile) -> Diagnostic:
-    return Diagnostic(
-        code="lock.differs",
-        message=message(difference),
-        path=difference.name,
-        hint=advice(difference),
-        **position(locked.document, difference.path),
-    )
 
 
 def _check_names(names: Sequence[str], known: dict[str, tuple[str, ...]]) -> None:

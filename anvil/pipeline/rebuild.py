@@ -20,10 +20,11 @@ from anvil.core.diagnostics import AnvilError, Diagnostic, ExitCode
 from anvil.lock.document import FILE_NAME
 from anvil.package.install import MANIFEST
 from anvil.pipeline.build import RECIPES
+from anvil.pipeline.built_in_schemas import read_schemas
 from anvil.pipeline.events import Event, Outcome, TargetOutcome, defect, failed
 from anvil.pipeline.executors import Executors
 from anvil.pipeline.finished import finished_tree, moved
-from anvil.pipeline.load import load_config, read_schemas
+from anvil.pipeline.load import load_config
 from anvil.pipeline.lock_file import read_lock
 from anvil.pipeline.planning import (
     MODEL_FILE,

@@ -23,7 +23,7 @@ from anvil.pipeline.build import build
 from anvil.pipeline.events import Event
 from anvil.pipeline.executors import Executors
 from anvil.pipeline.load import load_workspace
-from anvil.pipeline.locking import held_to_lock
+from anvil.pipeline.lock_held import held_to_lock
 from anvil.pipeline.project_copy import copy_project
 from anvil.pipeline.workspace import Options
 from anvil.resources import package_parent
