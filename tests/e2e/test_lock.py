@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from anvil.lock.document import Lock, image_section, lock_text
-from anvil.pipeline.load import read_schemas
+from anvil.pipeline.built_in_schemas import read_schemas
 from anvil.pipeline.lock_file import parse_lock
 from anvil.pipeline.locked_image import definition_digest
 from tests.support.cli import anvil, write_project
