@@ -27,19 +27,19 @@ def verified(
     target: str,
     *,
     candidate: str = "int8",
-    kernels: Mapping[str, str] | None = None,
+    own_files: Mapping[str, str] | None = None,
 ) -> Path:
     """The folder of a target that `anvil verify` has built from `model` and found equal.
 
-    kernels: files of the project's own kernels/, with their texts.
+    own_files: texts of further files of the project, by path in its folder.
     Raises SystemExit with what the command says where it does not pass.
     """
     folder.mkdir(parents=True)
     targets = f"{{{target}: {{candidates: [{candidate}]}}}}"
     lines = f"version: 1\nname: {name}\nmodel: {json.dumps(str(model))}\ntargets: {targets}\n"
     (folder / "anvil.yaml").write_text(lines, encoding="utf-8")
-    for path, text in (kernels or {}).items():
-        file = folder / "kernels" / path
+    for path, text in (own_files or {}).items():
+        file = folder / path
         file.parent.mkdir(parents=True)
         file.write_text(text, encoding="utf-8")
     ended = subprocess.run(

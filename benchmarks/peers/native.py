@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING
 
 from benchmarks.peers.anvil_builds import verified
 from benchmarks.peers.contest import contest
-from benchmarks.peers.x86_levels import hiding, own_kernels
+from benchmarks.peers.x86_levels import hiding, own_files
 from tests.support.programs import ROOT
 
 if TYPE_CHECKING:
@@ -29,12 +29,12 @@ def native_contests(
 
     level: of x86_levels, if not all that the processor has.
     """
-    kernels = None if level is None else own_kernels(level)
+    files = None if level is None else own_files(level)
     environment = {} if level is None else hiding(level, work)
-    most_steps = _LARGEST_DIFFERENCE if level is None else _LARGEST_WHERE_SUMS_SATURATE
+    most_steps = _LARGEST_WHERE_SUMS_SATURATE if level == "avx2" else _LARGEST_DIFFERENCE
     for name in names:
         model = models / f"{name}.{_MODEL}.tflite"
-        program = verified(work / f"native-{name}", model, name, "linux-x86_64", kernels=kernels)
+        program = verified(work / f"native-{name}", model, name, "linux-x86_64", own_files=files)
         workers = {peer: _Worker(python, peer, model, environment, most_steps) for peer in PEERS}
         try:
             contenders: dict[str, Callable[[int], float]] = {"Anvil": _anvil(program / name)}

@@ -1,7 +1,7 @@
 """Contests as on an x86-64 processor with fewer features than the one at hand.
 
-Anvil's kernels ask the processor themselves: in its build that question has another answer, by a
-file of the project's own. The peers' libraries ask by CPUID, which hidden_features.c answers.
+Anvil's kernels ask the processor themselves: in its build that question has another answer, by
+files of the project's own. The peers' libraries ask by CPUID, which hidden_features.c answers.
 """
 
 from __future__ import annotations
@@ -10,7 +10,11 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+from anvil.plan.costs import table_path
+from anvil.plan.kernel_registry import load_variants
+from benchmarks.costs.measure import data
 from tests.support.programs import ROOT
+from tests.support.projects import target
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,10 +24,20 @@ X86_LEVELS = {"avx2": 1, "avxvnni": 2}
 _KERNEL = "common/x86_level__avx2.c"
 
 
-def own_kernels(level: str) -> dict[str, str]:
-    """Files of a project's own kernels/ folder that hold Anvil's build to a level."""
-    built_in = (ROOT / "kernels" / _KERNEL).read_text(encoding="utf-8")
-    return {_KERNEL: f"#define ANVIL_X86_MOST_LEVEL {X86_LEVELS[level]}\n{built_in}"}
+def own_files(level: str) -> dict[str, str]:
+    """Files of a project's own that hold Anvil's build to a level, by path in its folder.
+
+    Kernels of other sources would have no known costs, and others might be taken: the costs of
+    those that are shipped stand for them.
+    """
+    shipped = data("kernels")
+    text = f"#define ANVIL_X86_MOST_LEVEL {X86_LEVELS[level]}\n{shipped[_KERNEL].decode()}"
+    table = f"targets/{table_path(target('linux-x86_64'))}"
+    costs = (ROOT / table).read_text(encoding="utf-8")
+    held = load_variants({**shipped, _KERNEL: text.encode()})
+    for before, after in zip(load_variants(shipped), held, strict=True):
+        costs = costs.replace(before.digest, after.digest)
+    return {f"kernels/{_KERNEL}": text, table: costs}
 
 
 def hiding(level: str, work: Path) -> dict[str, str]:

@@ -28,7 +28,7 @@ enum {
   ANVIL_BY_BLOCKS, /* vpdpbusd, all 16 channels at once */
   ANVIL_BY_QUADS,  /* vpdpbusd */
   ANVIL_BY_PAIRS,  /* vpmaddubsw, where the weights of no pair can saturate it */
-  ANVIL_BY_WORDS   /* vpmaddwd */
+  ANVIL_BY_WORDS   /* vpmaddwd, or whatever else cannot saturate */
 };
 
 /* What rescales sums; see the layout byte_rescale. */

@@ -56,6 +56,11 @@ def _lines() -> list[Case]:
     """Images one pixel wide."""
     cases = [_depthwise(Windows(image=(20, 1), filter=(n, 1)), 17, n) for n in range(1, 14)]
     cases += [_depthwise(Windows(image=(n, 1), filter=(3, 1)), 40, n) for n in range(3, 16)]
+    cases += [  # around and beyond the 32 outputs that are made at once
+        _depthwise(Windows(image=(n, 1), filter=(3, 1), stride=(stride, 1)), 17, 5)
+        for n in (31, 32, 33, 36, 64, 65, 97)
+        for stride in (1, 2)
+    ]
     cases += [
         _depthwise(Windows(image=(23, 1), filter=(5, 1), padding=padding, **steps), 33, 7)
         for padding in (Padding.SAME, Padding.VALID)

@@ -10,9 +10,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from anvil.plan.costs import load_costs
+from anvil.plan.kernel_registry import load_variants
+from benchmarks.costs.measure import data
 from benchmarks.peers.contest import contest
-from benchmarks.peers.x86_levels import hiding, own_kernels
+from benchmarks.peers.x86_levels import hiding, own_files
 from tests.support.programs import ROOT
+from tests.support.projects import target
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -101,9 +105,16 @@ def test_a_program_finds_no_more_than_the_level_that_was_asked_for(tmp_path: Pat
 @pytest.mark.parametrize(
     ("level", "number"), [("avx2", "ANVIL_X86_AVX2 = 1,"), ("avxvnni", "ANVIL_X86_AVXVNNI = 2,")]
 )
-def test_kernels_are_held_to_the_same_level(level: str, number: str) -> None:
-    ((path, text),) = own_kernels(level).items()
-    header = (ROOT / "kernels" / path).with_suffix(".h").read_text(encoding="utf-8")
+def test_kernels_are_held_to_the_same_level_and_cost_what_is_known(level: str, number: str) -> None:
+    (kernel, text), (table, costs) = own_files(level).items()
+    header = (ROOT / kernel).with_suffix(".h").read_text(encoding="utf-8")
     assert number in header
     assert text.startswith(f"#define ANVIL_X86_MOST_LEVEL {number[-2]}\n")
     assert "#ifndef ANVIL_X86_MOST_LEVEL" in text
+    held = load_variants({**data("kernels"), kernel.removeprefix("kernels/"): text.encode()})
+    shipped = {variant.symbol: variant.digest for variant in load_variants(data("kernels"))}
+    known = load_costs({table.removeprefix("targets/"): costs.encode()}, target("linux-x86_64"))
+    assert known is not None
+    kernels = [variant for variant in held if "avx2" in variant.requires]
+    assert all(known.kernel(variant) is not None for variant in kernels)
+    assert any(variant.digest != shipped[variant.symbol] for variant in kernels)
