@@ -19,6 +19,7 @@ from anvil.cache.location import user_store
 from anvil.package.wasm_module import module_memory, sections, unsigned
 from benchmarks.costs.measure import data
 from benchmarks.costs.thumb_frames import frame_bytes
+from benchmarks.costs.x86_frames import aligned_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -107,7 +108,8 @@ def _zig(folder: Path, words: list[str]) -> None:
 def elf_functions(content: bytes) -> list[Function]:
     """The functions of a linked ELF file, aliases once, with the frames on its record.
 
-    What was written in assembly is on none: there the frame is read from the code.
+    What was written in assembly is on none: there the frame is read from the code, as is what
+    lies below a stack that is aligned.
     """
     elf = ELFFile(io.BytesIO(content))
     frames: dict[int, int] = {}
@@ -116,9 +118,7 @@ def elf_functions(content: bytes) -> list[Function]:
         entries = dwarf.CFI_entries() if dwarf.has_CFI() else []
         for entry in entries:
             if isinstance(entry, FDE):
-                rows = entry.get_decoded().table
-                offsets = [row["cfa"].offset for row in rows if row["cfa"].offset is not None]
-                frames[entry["initial_location"] & ~1] = max(offsets, default=0)
+                frames[entry["initial_location"] & ~1] = _recorded(entry)
     found: dict[int, Function] = {}
     for name, address, n_bytes in _symbols(elf):
         if n_bytes and (address not in found or len(name) < len(found[address].name)):
@@ -127,19 +127,35 @@ def elf_functions(content: bytes) -> list[Function]:
                 address=address,
                 # The next function begins at an address that is even, or of 16 bytes.
                 code_bytes=n_bytes,
-                frame_bytes=frames[address] if address in frames else _frame(elf, address, n_bytes),
+                frame_bytes=frames.get(address, 0)
+                + _unrecorded(elf, address, n_bytes, is_on_record=address in frames),
             )
     return sorted(found.values(), key=lambda f: f.address)
 
 
-def _frame(elf: ELFFile, address: int, n_bytes: int) -> int:
-    if elf["e_machine"] != "EM_ARM":
-        return 0
+def _recorded(entry: FDE) -> int:
+    """From the caller's stack down to its end or to the lowest register that was saved."""
+    deepest = 0
+    for row in entry.get_decoded().table:
+        saved = [rule.arg for key, rule in row.items() if isinstance(key, int) and rule.arg]
+        deepest = max(deepest, row["cfa"].offset or 0, *(-offset for offset in saved))
+    return deepest
+
+
+def _unrecorded(elf: ELFFile, address: int, n_bytes: int, *, is_on_record: bool) -> int:
+    if elf["e_machine"] == "EM_X86_64":
+        return aligned_bytes(_code(elf, address, n_bytes))
+    if elf["e_machine"] == "EM_ARM" and not is_on_record:
+        return frame_bytes(_code(elf, address, n_bytes))
+    return 0
+
+
+def _code(elf: ELFFile, address: int, n_bytes: int) -> bytes:
     for section in elf.iter_sections():
         first = address - section["sh_addr"]
         if section["sh_flags"] & _EXECUTE and 0 <= first < section["sh_size"]:
-            return frame_bytes(section.data()[first : first + n_bytes])
-    return 0
+            return bytes(section.data()[first : first + n_bytes])
+    return b""
 
 
 def _symbols(elf: ELFFile) -> list[tuple[str, int, int]]:

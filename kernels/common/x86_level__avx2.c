@@ -32,21 +32,22 @@ static int32_t found_level(void) {
   unsigned int b = 0;
   unsigned int c = 0;
   unsigned int d = 0;
-  if (!__get_cpuid_count(7, 1, &a, &b, &c, &d) || !(a & avx_vnni)) {
-    return ANVIL_X86_AVX2;
+  if (ANVIL_X86_MOST_LEVEL >= ANVIL_X86_AVX512VNNI && __get_cpuid_count(7, 0, &a, &b, &c, &d) &&
+      (b & level_4) == level_4 && (c & avx512_vnni) &&
+      (saved_registers() & saved_by_the_system) == saved_by_the_system) {
+    return ANVIL_X86_AVX512VNNI;
   }
-  if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || (b & level_4) != level_4 || !(c & avx512_vnni) ||
-      (saved_registers() & saved_by_the_system) != saved_by_the_system) {
+  if (ANVIL_X86_MOST_LEVEL >= ANVIL_X86_AVXVNNI && __get_cpuid_count(7, 1, &a, &b, &c, &d) &&
+      (a & avx_vnni)) {
     return ANVIL_X86_AVXVNNI;
   }
-  return ANVIL_X86_AVX512VNNI;
+  return ANVIL_X86_AVX2;
 }
 
 int32_t anvil_x86_level(void) {
   int32_t level = __atomic_load_n(&known_level, __ATOMIC_RELAXED);
   if (level == UNKNOWN) {
     level = found_level();
-    level = level < ANVIL_X86_MOST_LEVEL ? level : ANVIL_X86_MOST_LEVEL;
     __atomic_store_n(&known_level, level, __ATOMIC_RELAXED);
   }
   return level;

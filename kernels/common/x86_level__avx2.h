@@ -6,8 +6,9 @@
 
 enum {
   ANVIL_X86_AVX2 = 1,
-  ANVIL_X86_AVXVNNI = 2,   /* vpdpbusd on registers of 256 bits, encoded as VEX */
-  ANVIL_X86_AVX512VNNI = 3 /* and on 512 bits too, with all of x86-64-v4 */
+  ANVIL_X86_AVXVNNI = 2, /* vpdpbusd on registers of 256 bits, encoded as VEX */
+  /* on any registers, encoded as EVEX, with AVX-512F, DQ, BW and VL; there may be no AVX-VNNI */
+  ANVIL_X86_AVX512VNNI = 3
 };
 
 /* The most of these. The first call asks the processor, which a virtual machine may answer

@@ -1,5 +1,6 @@
 #include "common/channel_blocks__avx2.h"
 #include "conv_2d/conv_2d__avx2.h"
+#include "conv_2d/winograd__avx2.h"
 
 /* Values `begin` to `end` - 1 of a row, which lie outside of the image. */
 ANVIL_AVX2_INLINE void fill_border(int32_t value, int32_t begin, int32_t end, int32_t way,
@@ -36,7 +37,8 @@ ANVIL_AVX2_INLINE void fill_row(const anvil_conv_2d_int8_bytes_parameters *p, co
 }
 
 /* Row by row of the output. Each row of the image is read once, into a ring that holds those
- * under one row of windows, before the first output that depends on it is written. */
+ * under one row of windows, before the first output that depends on it is written. Winograd's tiles
+ * are of some rows at a time, all of which are read before; two of them are read again. */
 ANVIL_AVX2 void anvil_conv_2d_int8_windows__avx2(
     const anvil_conv_2d_int8_bytes_parameters *parameters, const int8_t *input,
     const int8_t *weights, const int32_t *bias, const int32_t *rescale, int8_t *output,
@@ -51,6 +53,10 @@ ANVIL_AVX2 void anvil_conv_2d_int8_windows__avx2(
                                    .zero_point = p.output_zero_point,
                                    .least = p.output_min,
                                    .greatest = p.output_max};
+  if (channels.way == ANVIL_BY_WORDS && anvil_fits_winograd(&p)) {
+    anvil_conv_2d_int8_winograd__avx2(&p, &channels, input, output, scratch);
+    return;
+  }
   const int32_t is_together = p.dilation_w == 1;
   const int32_t run_values = (is_together ? p.filter_w : 1) * p.input_channels;
   const int32_t n_tap_runs = is_together ? 1 : p.filter_w;

@@ -140,6 +140,8 @@ ANVIL_AVX2 void anvil_fully_connected_int8_blocks__avx2(
   for (int32_t batch = 0; batch < p.batches; ++batch) {
     switch (channels.way) {
       case ANVIL_BY_BLOCKS:
+        all_units(&channels, ANVIL_BY_BLOCKS, p.depth, input, output);
+        break;
       case ANVIL_BY_QUADS:
         all_units(&channels, ANVIL_BY_QUADS, p.depth, input, output);
         break;

@@ -1,9 +1,16 @@
-"""CONV_2D around the blocks of its AVX2 kernels: 6 pixels, 8 and 16 channels, 4 products."""
+"""CONV_2D around the blocks of its AVX2 kernels.
+
+They have 6 pixels, 8 and 16 channels, 4 products; with AVX2 alone also tiles of 2x2 outputs of
+which 4 are computed and 16 kept together, or a row of them, where 16 channels divide the input's,
+of which there are 256 at most, and there are 32 outputs in two rows and columns at least.
+"""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 from hypothesis import strategies as st
 
@@ -11,12 +18,15 @@ from anvil.core.attributes import Activation, Padding
 from tests.support.byte_cases import with_pairs
 from tests.support.drawn_cases import drawn_cases
 from tests.support.kernel_harness import Case, check_kernels, check_references
+from tests.support.paired_cases import with_constants
 from tests.support.platforms import Platform
 from tests.support.window_cases import ACTIVATIONS, ZERO_POINTS, Windows, convolution_case
 from tests.support.x86_platforms import X86_PLATFORMS
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import numpy.typing as npt
 
 
 def _pointwise(n_pixels: int, depth: int, n_channels: int, number: int) -> Case:
@@ -38,6 +48,69 @@ def _around_the_blocks() -> list[Case]:
     for most in (64, 65):
         cases += [with_pairs(_pointwise(n, 12, 17, most + n), most) for n in (1, 4, 6, 9)]
     return cases
+
+
+def _square(
+    output: tuple[int, int], depth: int, n_channels: int, number: int, label: str = ""
+) -> Case:
+    padding = Padding.VALID if number % 3 == 2 else Padding.SAME
+    image = (output[0] + 2, output[1] + 2) if padding is Padding.VALID else output
+    return convolution_case(
+        Windows(image=image, filter=(3, 3), padding=padding),
+        input_channels=depth,
+        filter_channels=depth,
+        output_channels=n_channels,
+        fused=ACTIVATIONS[number % len(ACTIVATIONS)],
+        zero_points=ZERO_POINTS[number % len(ZERO_POINTS)],
+        batches=1 + number % 2,
+        label=label,
+    )
+
+
+def _around_the_tiles() -> list[Case]:
+    outputs = [(1, 40), (40, 1), (2, 15), (2, 16), (16, 2), (3, 11), (11, 3), (4, 8), (5, 7)]
+    outputs += [(6, 6), (7, 8), (8, 8), (9, 10), (10, 9), (33, 2), (2, 33), (3, 32), (5, 37)]
+    cases = [_square(output, 16, 16, i) for i, output in enumerate(outputs)]
+    cases += [_square((5, 7), 16, n, n) for n in (7, 8, 9, 15, 17, 24, 31, 32, 33, 48)]
+    return cases + [_square((4, 9), n, 9, n) for n in (8, 15, 17, 32, 48, 64)]
+
+
+CASES = _around_the_tiles()
+
+
+def _largest_sums() -> list[Case]:
+    """The most channels that tiles are taken for, one step more; all weights at their bounds."""
+
+    def bound(weights: npt.NDArray[np.int8], _: object) -> None:
+        weights[:] = np.where(np.arange(len(weights)) % 2, 127, -128)[:, None, None, None]
+
+    cases = []
+    for depth in (256, 272):
+        case = _square((4, 8), depth, 16, 0, label="largest")
+        cases += [case, with_constants(case, bound)]
+        for value in (-128, 127):
+            inputs = (np.full_like(case.inputs[0], value),)
+            cases.append(replace(cases[-1], name=f"{case.name}_{value}", inputs=inputs))
+    return cases
+
+
+@st.composite
+def _any_square(draw: st.DrawFn) -> Case:
+    case = convolution_case(
+        Windows(
+            image=(draw(st.integers(3, 12)), draw(st.integers(3, 40))),
+            filter=(3, 3),
+            padding=draw(st.sampled_from([Padding.SAME, Padding.VALID])),
+        ),
+        input_channels=(depth := 16 * draw(st.integers(1, 4))),
+        filter_channels=depth,
+        output_channels=draw(st.integers(9, 35)),
+        batches=draw(st.integers(1, 2)),
+        fused=draw(st.sampled_from(Activation)),
+        zero_points=draw(st.tuples(st.integers(-128, 127), st.integers(-128, 127))),
+        scales=(0.04, draw(st.sampled_from([0.02, 0.09, 1.3]))),
+    )
+    return with_pairs(case, draw(st.sampled_from([64, 65, 128])))
 
 
 @st.composite
@@ -67,13 +140,13 @@ def _any_convolution(draw: st.DrawFn) -> Case:
 
 
 def _random_cases() -> list[Case]:
-    return drawn_cases(_any_convolution(), 60)
+    return drawn_cases(_any_convolution(), 60) + drawn_cases(_any_square(), 30)
 
 
 @pytest.fixture(scope="module")
 def cases() -> list[Case]:
     """The same for every platform."""
-    return _around_the_blocks() + _random_cases()
+    return _around_the_blocks() + CASES + _largest_sums() + _random_cases()
 
 
 def test_numpy_equals_tflite(cases: list[Case]) -> None:

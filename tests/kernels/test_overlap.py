@@ -19,28 +19,36 @@ from anvil.plan.layouts.packing import packed
 from anvil.plan.overlap import as_walked, in_place_inputs, smallest_distances
 from tests.support.kernel_harness import Case, fits, kernel_files
 from tests.support.overlap_program import OverlapCheck, run_checks
-from tests.support.platforms import ALL_PLATFORMS, core_features
+from tests.support.platforms import ALL_PLATFORMS, Platform, core_features
+from tests.support.x86_platforms import X86_AVX2
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from anvil.core.plan import KernelCall, Variant
     from anvil.core.tensor import Tensor
-    from tests.support.platforms import Platform
 
 
-def first_platform(variant: Variant) -> Platform | None:
-    """Where a variant is tried: the host, if it runs there."""
-    return next(
-        (p for p in ALL_PLATFORMS if core_features(p.core).issuperset(variant.requires)), None
-    )
+def platforms_of(variant: Variant) -> tuple[Platform, ...]:
+    """Where a variant is tried: the host, if it runs there, each of its ways."""
+    if "avx2" in variant.requires:
+        return ALL_PLATFORMS[0], X86_AVX2
+    able = (p for p in ALL_PLATFORMS if core_features(p.core).issuperset(variant.requires))
+    return tuple(islice(able, 1))
 
 
 VARIANTS = [
     (variant, platform)
     for variant in load_variants(kernel_files())
-    if variant.traversal and (platform := first_platform(variant)) is not None
+    if variant.traversal
+    for platform in platforms_of(variant)
 ]
+
+
+def _name(one: Variant | Platform) -> str:
+    return one.name if isinstance(one, Platform) else one.symbol
+
+
 _LARGEST = 20_000  # bytes of a tensor
 _MOST_CASES = 60  # per variant
 IN_PLACE = {"channel_planes", "channel_rows", "channel_sweeps"}
@@ -112,7 +120,7 @@ def checks_of(variant: Variant, *, in_place: bool = False) -> Iterator[OverlapCh
             )
 
 
-@pytest.mark.parametrize(("variant", "platform"), VARIANTS, ids=lambda v: getattr(v, "symbol", ""))
+@pytest.mark.parametrize(("variant", "platform"), VARIANTS, ids=_name)
 def test_the_distance_is_the_smallest(variant: Variant, platform: Platform, tmp_path: Path) -> None:
     checks = list(islice(checks_of(variant), _MOST_CASES))
     assert checks, "no case overlaps"
@@ -129,7 +137,7 @@ def test_the_distance_is_the_smallest(variant: Variant, platform: Platform, tmp_
 @pytest.mark.parametrize(
     ("variant", "platform"),
     [(v, p) for v, p in VARIANTS if v.traversal in IN_PLACE],
-    ids=lambda v: getattr(v, "symbol", ""),
+    ids=_name,
 )
 def test_in_place_is_right(variant: Variant, platform: Platform, tmp_path: Path) -> None:
     checks = list(islice(checks_of(variant, in_place=True), _MOST_CASES))

@@ -55,7 +55,7 @@ def window_cases() -> list[Case]:
         _window_case(kind, number, n_channels)
         for number in range(len(MARGINS))
         for kind in kinds
-        for n_channels in (3, 19)  # below and above the blocks of kernels for vectors
+        for n_channels in (3, 16, 19)  # below, at and above the blocks of kernels for vectors
     ]
 
 
@@ -70,7 +70,10 @@ def _window_case(kind: str, number: int, n_channels: int) -> Case:
         "activation": Activation.RELU,
     }
     if kind == "CONV_2D":
-        y = net.convolution(image, n_outputs=4, attributes=convolution_attributes(**explicit))
+        n_outputs = 9 if n_channels == 16 else 4
+        y = net.convolution(
+            image, n_outputs=n_outputs, attributes=convolution_attributes(**explicit)
+        )
     elif kind == "DEPTHWISE_CONV_2D":
         multiplier = 2 if n_channels == 3 else 1
         y = net.depthwise(
