@@ -56,7 +56,9 @@ def docs(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Every test, after the system packages that they want, where those may be installed."""
     session.run(PYTHON, str(ROOT / "tests" / "system_packages.py"))
-    session.run(PYTHON, "-m", "pytest", *session.posargs)
+    # A file's tests share what they build. Files go out in their order: the short ones are last.
+    at_once = ("-n", "auto", "--dist", "loadfile", "--no-loadscope-reorder")
+    session.run(PYTHON, "-m", "pytest", *at_once, *session.posargs)
 
 
 @nox.session(default=False)

@@ -50,7 +50,8 @@ def damaged(draw: st.DrawFn) -> list[bytes]:
             if isinstance(place[key], (dict, list)) and draw(st.booleans()):
                 place = place[key]
                 continue
-            place[key] = draw(another(place[key]))
+            # A copy, since a later change may go into it.
+            place[key] = copy.deepcopy(draw(another(place[key])))
             break
     contents = [json.dumps(one).encode() for one in found]
     cut = draw(st.integers(0, 200)) if draw(st.integers(0, 9)) == 9 else None

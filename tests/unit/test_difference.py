@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from typing import TYPE_CHECKING
 
 import pytest
 
 from anvil.process import Cancellation
 from anvil.verify.difference import explain, first_difference
+from anvil.verify.stream import find_program
 from tests.support.programs import MISSING
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def test_a_diffoscope_that_fails_is_said(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_diffoscope_shows_the_lines(tmp_path: Path) -> None:
-    if shutil.which("diffoscope") is None:
+    if find_program("diffoscope") is None:
         pytest.skip(f"{MISSING}diffoscope")
     text = explain(_FIRST, _SECOND, written(tmp_path), Cancellation())
     assert "-two" in text

@@ -15,7 +15,7 @@ from anvil.plan.kernel_registry import load_variants
 from benchmarks.costs.measure import data
 from benchmarks.peers.contest import contest
 from benchmarks.peers.x86_levels import hiding, own_files
-from tests.support.programs import ROOT
+from tests.support.programs import MISSING, ROOT
 from tests.support.projects import target
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def test_a_program_finds_no_more_than_the_level_that_was_asked_for(tmp_path: Pat
     try:
         only_avx2, with_vnni = (hiding(level, tmp_path) for level in ("avx2", "avxvnni"))
     except SystemExit as error:
-        pytest.skip(str(error))
+        pytest.skip(f"{MISSING}a way to hide features ({error})")
     assert found(**only_avx2) == [avx2, "0", "0"]
     assert found(**with_vnni) == [avx2, vnni, "0"]
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
+from elftools.elf.elffile import ELFFile
 
 from anvil.core.diagnostics import AnvilError
 from anvil.core.target import Region
@@ -96,6 +97,16 @@ def one(board: Board, echoing: Built) -> Invocation:
 
 def test_both_programs_link_the_same_library(echoing: Built) -> None:
     assert linked_library.check(echoing.folder, echo.NAME, echoing.target.name) >= 6
+
+
+def test_zeros_are_loaded_into_ram_alone(echoing: Built) -> None:
+    # QEMU's loader writes them where a segment is loaded; into a flash chip, byte by byte.
+    for program in (echoing.folder / "echo.elf", echoing.folder / "emulator" / "echo.elf"):
+        with program.open("rb") as file:
+            loaded = [s.header for s in ELFFile(file).iter_segments("PT_LOAD")]
+        grown = [one for one in loaded if one.p_memsz > one.p_filesz]
+        assert len(grown) == 2, "the stack's and .bss"
+        assert all(one.p_paddr == one.p_vaddr for one in grown)
 
 
 def test_outputs_are_exact_and_a_known_loop_is_counted(board: Board, one: Invocation) -> None:
