@@ -106,6 +106,19 @@ ANVIL_AVX2_INLINE int32_t anvil_bytes4(const uint8_t *from) {
   return value;
 }
 
+/* Four of `rest` values + 128; of fewer those that there are. */
+ANVIL_AVX2_INLINE int32_t anvil_unsigned4(const int8_t *values, int32_t rest) {
+  uint32_t quad = 0;
+  if (rest >= ANVIL_STEP) {
+    __builtin_memcpy(&quad, values, sizeof quad);
+  } else {
+    for (int32_t i = 0; i < rest; ++i) {
+      quad |= (uint32_t)(uint8_t)values[i] << 8 * i;
+    }
+  }
+  return (int32_t)(quad ^ 0x80808080u);
+}
+
 ANVIL_AVX2_INLINE __m256i anvil_load(const void *from) {
   return _mm256_loadu_si256((const __m256i *)from);
 }

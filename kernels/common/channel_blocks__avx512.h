@@ -4,6 +4,8 @@
 
 #include "common/channel_blocks__avx2.h"
 
+enum { ANVIL_MOST_PIXELS = 8 }; /* what these registers hold the sums of, for two blocks */
+
 #define ANVIL_AVX512_TARGET target("avx512f,avx512dq,avx512bw,avx512vl,avx512vnni,fma")
 #define ANVIL_AVX512 __attribute__((ANVIL_AVX512_TARGET))
 #define ANVIL_AVX512_INLINE static inline __attribute__((always_inline, ANVIL_AVX512_TARGET))
@@ -117,7 +119,7 @@ ANVIL_AVX512_INLINE void anvil_store_block(const anvil_channels *c, int32_t chan
   } else if (c->form == ANVIL_FUSED_SYMMETRIC) {
     anvil_store_fused(c, channel, sums, n_pixels, n_body, 1, output + channel);
   } else {
-    int32_t stored[ANVIL_PIXELS * ANVIL_BLOCK] __attribute__((aligned(64)));
+    int32_t stored[ANVIL_MOST_PIXELS * ANVIL_BLOCK] __attribute__((aligned(64)));
 #pragma GCC unroll 8
     for (int32_t i = 0; i < n_body; ++i) {
       _mm512_store_si512(stored + i * ANVIL_BLOCK, sums[i]);

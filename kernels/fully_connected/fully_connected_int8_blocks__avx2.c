@@ -1,24 +1,10 @@
 #include "common/channel_blocks__avx2.h"
 #include "fully_connected/fully_connected__avx2.h"
+#include "fully_connected/units__avx512.h"
 
 /* Each addition waits for the one before, so that halves of blocks side by side are what is fast.
  */
 enum { MOST_HALVES = 8, MOST_NIBBLE_HALVES = 4 };
-
-/* Four inputs as unsigned bytes; those beyond the last one do not matter. */
-ANVIL_AVX2_INLINE int32_t quad_at(const int8_t *input, int32_t depth, int32_t step) {
-  const int8_t *from = input + step * ANVIL_STEP;
-  uint32_t quad = 0;
-  const int32_t rest = depth - step * ANVIL_STEP;
-  if (rest >= ANVIL_STEP) {
-    __builtin_memcpy(&quad, from, sizeof quad);
-  } else {
-    for (int32_t i = 0; i < rest; ++i) {
-      quad |= (uint32_t)(uint8_t)from[i] << 8 * i;
-    }
-  }
-  return (int32_t)(quad ^ 0x80808080u);
-}
 
 ANVIL_AVX2_INLINE const int8_t *half_at(const int8_t *weights, int64_t block_bytes, int32_t k) {
   return weights + k / 2 * block_bytes + k % 2 * ANVIL_HALF_STEP;
@@ -33,7 +19,8 @@ ANVIL_AVX2_INLINE void sums_by_bytes(const int8_t *input, int32_t depth, int32_t
     of[k] = anvil_load(bias + k * ANVIL_HALF);
   }
   for (int32_t step = 0; step * ANVIL_STEP < depth; ++step) {
-    const __m256i quad = _mm256_set1_epi32(quad_at(input, depth, step));
+    const __m256i quad =
+        _mm256_set1_epi32(anvil_unsigned4(input + step * ANVIL_STEP, depth - step * ANVIL_STEP));
 #pragma GCC unroll 8
     for (int32_t k = 0; k < n_halves; ++k) {
       of[k] = anvil_add_products(of[k], quad, anvil_load(half_at(weights, block_bytes, k)), way);
@@ -68,7 +55,8 @@ ANVIL_AVX2_INLINE void sums_by_nibbles(const int8_t *input, int32_t depth, const
     }
     const int32_t end = step + STEPS;
     for (; step < end && step * ANVIL_STEP < depth; ++step) {
-      const __m256i quad = _mm256_set1_epi32(quad_at(input, depth, step));
+      const __m256i quad =
+          _mm256_set1_epi32(anvil_unsigned4(input + step * ANVIL_STEP, depth - step * ANVIL_STEP));
       const __m256i quad_low = _mm256_and_si256(quad, nibble);
       const __m256i quad_high = _mm256_and_si256(_mm256_srli_epi16(quad, 4), nibble);
 #pragma GCC unroll 4
@@ -140,7 +128,7 @@ ANVIL_AVX2 void anvil_fully_connected_int8_blocks__avx2(
   for (int32_t batch = 0; batch < p.batches; ++batch) {
     switch (channels.way) {
       case ANVIL_BY_BLOCKS:
-        all_units(&channels, ANVIL_BY_BLOCKS, p.depth, input, output);
+        anvil_all_units__avx512(&channels, p.depth, input, output);
         break;
       case ANVIL_BY_QUADS:
         all_units(&channels, ANVIL_BY_QUADS, p.depth, input, output);
