@@ -15,10 +15,11 @@
 #define ANVIL_AVX2_INLINE static inline __attribute__((always_inline, target("avx2,fma")))
 
 enum {
-  ANVIL_BLOCK = 16, /* channels */
-  ANVIL_HALF = 8,   /* of a block: the 32-bit sums of a vector */
-  ANVIL_STEP = 4,   /* products of one step: bytes of a 32-bit sum's place */
-  ANVIL_PIXELS = 6, /* what registers hold the sums of, for a block */
+  ANVIL_BLOCK = 16,      /* channels */
+  ANVIL_HALF = 8,        /* of a block: the 32-bit sums of a vector */
+  ANVIL_STEP = 4,        /* products of one step: bytes of a 32-bit sum's place */
+  ANVIL_PIXELS = 6,      /* what registers hold the sums of, for a block */
+  ANVIL_MOST_PIXELS = 8, /* those of AVX-512, for two blocks */
   ANVIL_HALF_STEP = ANVIL_HALF * ANVIL_STEP,
   ANVIL_BLOCK_STEP = ANVIL_BLOCK * ANVIL_STEP
 };
@@ -81,6 +82,14 @@ static inline int32_t anvil_way_to_multiply(int32_t fits_pairs) {
     default:
       return fits_pairs ? ANVIL_BY_PAIRS : ANVIL_BY_WORDS;
   }
+}
+
+/* How many of n_pixels AVX-512 takes next: 9 to 12 are twice the fewer, since sums of pixels that
+ * are not there cost as much as others. */
+static inline int32_t anvil_pixels_at_once(int32_t n_pixels) {
+  const int32_t takes_most =
+      n_pixels > ANVIL_PIXELS && (n_pixels <= ANVIL_MOST_PIXELS || n_pixels > 2 * ANVIL_PIXELS);
+  return takes_most ? ANVIL_MOST_PIXELS : ANVIL_PIXELS;
 }
 
 /* sums += the four products of each 32-bit place. vpdpbusd is written out because a function that

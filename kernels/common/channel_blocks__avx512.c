@@ -84,12 +84,9 @@ ANVIL_AVX512 void anvil_outputs_of_windows__avx512(const anvil_windows *windows,
   anvil_windows w = *windows; /* which no store through `output` can change */
   const anvil_channels c = *channels;
   while (n_pixels > 0) {
-    /* 9 to 12 pixels are twice the fewer; those of no pixel are computed for nothing. */
-    const int32_t takes_most =
-        n_pixels > ANVIL_PIXELS && (n_pixels <= ANVIL_MOST_PIXELS || n_pixels > 2 * ANVIL_PIXELS);
-    const int32_t at_once = takes_most ? ANVIL_MOST_PIXELS : ANVIL_PIXELS;
+    const int32_t at_once = anvil_pixels_at_once(n_pixels);
     const int32_t n = n_pixels < at_once ? n_pixels : at_once;
-    if (takes_most) {
+    if (at_once == ANVIL_MOST_PIXELS) {
       channels_of(&w, &c, n, ANVIL_MOST_PIXELS, output);
     } else {
       channels_of(&w, &c, n, ANVIL_PIXELS, output);

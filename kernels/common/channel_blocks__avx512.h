@@ -4,8 +4,6 @@
 
 #include "common/channel_blocks__avx2.h"
 
-enum { ANVIL_MOST_PIXELS = 8 }; /* what these registers hold the sums of, for two blocks */
-
 #define ANVIL_AVX512_TARGET target("avx512f,avx512dq,avx512bw,avx512vl,avx512vnni,fma")
 #define ANVIL_AVX512 __attribute__((ANVIL_AVX512_TARGET))
 #define ANVIL_AVX512_INLINE static inline __attribute__((always_inline, ANVIL_AVX512_TARGET))

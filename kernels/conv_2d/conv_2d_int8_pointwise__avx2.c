@@ -28,7 +28,9 @@ ANVIL_AVX2 void anvil_conv_2d_int8_pointwise__avx2(
                                  .pixel_bytes = n_steps * ANVIL_STEP * value_bytes};
   int32_t rest = p.batches * p.output_h * p.output_w;
   while (rest > 0) {
-    const int32_t n = rest < ANVIL_PIXELS ? rest : ANVIL_PIXELS;
+    const int32_t at_once =
+        channels.way == ANVIL_BY_BLOCKS ? anvil_pixels_at_once(rest) : ANVIL_PIXELS;
+    const int32_t n = rest < at_once ? rest : at_once;
     uint8_t *pixels = scratch;
     if (depth % ANVIL_STEP == 0) {
       anvil_window_values(input, n * depth, channels.way, pixels);
