@@ -26,7 +26,7 @@ enum {
 
 /* How the four products of a place are added. */
 enum {
-  ANVIL_BY_BLOCKS, /* vpdpbusd of AVX-512, all 16 channels at once where that helps */
+  ANVIL_BY_BLOCKS, /* vpdpbusd of AVX-512, all 16 channels at once */
   ANVIL_BY_QUADS,  /* vpdpbusd of AVX-VNNI */
   ANVIL_BY_PAIRS,  /* vpmaddubsw, where the weights of no pair can saturate it */
   ANVIL_BY_WORDS   /* vpmaddwd, or whatever else cannot saturate */
@@ -97,10 +97,6 @@ static inline int32_t anvil_pixels_at_once(int32_t n_pixels) {
  * has it get here. */
 ANVIL_AVX2_INLINE __m256i anvil_add_products(__m256i sums, __m256i bytes, __m256i weights,
                                              int32_t way) {
-  if (way == ANVIL_BY_BLOCKS) {
-    __asm__("%{evex%} vpdpbusd %2, %1, %0" : "+x"(sums) : "x"(bytes), "x"(weights));
-    return sums;
-  }
   if (way == ANVIL_BY_QUADS) {
     __asm__("%{vex%} vpdpbusd %2, %1, %0" : "+x"(sums) : "x"(bytes), "x"(weights));
     return sums;

@@ -34,6 +34,17 @@ ANVIL_AVX512_INLINE anvil_limits anvil_limits_of(const anvil_channels *c) {
   return limits;
 }
 
+/* Of a block from a channel on. */
+ANVIL_AVX512_INLINE anvil_fused anvil_fused_of(const anvil_channels *c, int32_t channel,
+                                               int32_t is_symmetric) {
+  const int32_t *rows = c->rescale + channel * (is_symmetric ? 3 : 2);
+  anvil_fused f;
+  f.scale = _mm512_loadu_ps((const float *)rows);
+  f.added = _mm512_loadu_ps((const float *)(rows + ANVIL_BLOCK));
+  f.lifted = is_symmetric ? _mm512_loadu_si512(rows + 2 * ANVIL_BLOCK) : _mm512_setzero_si512();
+  return f;
+}
+
 /* The channels of a block that exist. */
 ANVIL_AVX512_INLINE __mmask16 anvil_block_mask(const anvil_channels *c, int32_t channel) {
   const int32_t rest = c->n_channels - channel;
@@ -64,6 +75,13 @@ ANVIL_AVX512_INLINE __m512i anvil_bytes_by_quarters(const __m512i outputs[4],
   return _mm512_min_epi8(_mm512_max_epi8(bytes, limits->least), limits->greatest);
 }
 
+/* The same bytes, those of each vector in a quarter of their own. */
+ANVIL_AVX512_INLINE __m512i anvil_bytes_by_vectors(const __m512i outputs[4],
+                                                   const anvil_limits *limits) {
+  const __m512i by_vector = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+  return _mm512_permutexvar_epi32(by_vector, anvil_bytes_by_quarters(outputs, limits));
+}
+
 /* The outputs of a block of up to four pixels, a quarter of `bytes` for each. */
 ANVIL_AVX512_INLINE void anvil_store_quarters(__m512i bytes, __mmask16 channels, int32_t n_pixels,
                                               int64_t pixel_bytes, int8_t *output) {
@@ -86,14 +104,9 @@ ANVIL_AVX512_INLINE void anvil_store_quarters(__m512i bytes, __mmask16 channels,
 ANVIL_AVX512_INLINE void anvil_store_fused(const anvil_channels *c, int32_t channel,
                                            const __m512i *sums, int32_t n_pixels, int32_t n_body,
                                            int32_t is_symmetric, int8_t *output) {
-  const __m512i by_pixel = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-  const int32_t *rows = c->rescale + channel * (is_symmetric ? 3 : 2);
   const anvil_limits limits = anvil_limits_of(c);
   const __mmask16 channels = anvil_block_mask(c, channel);
-  anvil_fused f;
-  f.scale = _mm512_loadu_ps((const float *)rows);
-  f.added = _mm512_loadu_ps((const float *)(rows + ANVIL_BLOCK));
-  f.lifted = is_symmetric ? _mm512_loadu_si512(rows + 2 * ANVIL_BLOCK) : _mm512_setzero_si512();
+  const anvil_fused f = anvil_fused_of(c, channel, is_symmetric);
 #pragma GCC unroll 2
   for (int32_t first = 0; first < n_body; first += 4) {
     __m512i outputs[4];
@@ -102,8 +115,7 @@ ANVIL_AVX512_INLINE void anvil_store_fused(const anvil_channels *c, int32_t chan
       const int32_t pixel = first + i < n_body ? first + i : n_body - 1;
       outputs[i] = anvil_fused_outputs(sums[pixel], &f, &limits, is_symmetric);
     }
-    const __m512i bytes = anvil_bytes_by_quarters(outputs, &limits);
-    anvil_store_quarters(_mm512_permutexvar_epi32(by_pixel, bytes), channels, n_pixels - first,
+    anvil_store_quarters(anvil_bytes_by_vectors(outputs, &limits), channels, n_pixels - first,
                          c->n_channels, output + (int64_t)first * c->n_channels);
   }
 }

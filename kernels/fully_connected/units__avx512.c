@@ -20,24 +20,18 @@ ANVIL_AVX512_INLINE void add_steps(const int8_t *input, int32_t n_steps, int32_t
 /* Outputs of four blocks, or of one, in the order of their units. */
 ANVIL_AVX512_INLINE __m512i fused_bytes(const anvil_channels *c, int32_t unit, const __m512i *sums,
                                         int32_t n_blocks, int32_t is_symmetric) {
-  const __m512i by_block = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-  const int32_t n_rows = is_symmetric ? 3 : 2;
   const anvil_limits limits = anvil_limits_of(c);
   __m512i outputs[MOST_BLOCKS];
 #pragma GCC unroll 4
   for (int32_t k = 0; k < MOST_BLOCKS; ++k) {
-    if (k >= n_blocks) {
-      outputs[k] = outputs[0];
-      continue;
+    if (k < n_blocks) {
+      const anvil_fused f = anvil_fused_of(c, unit + k * ANVIL_BLOCK, is_symmetric);
+      outputs[k] = anvil_fused_outputs(sums[k], &f, &limits, is_symmetric);
+    } else {
+      outputs[k] = outputs[0]; /* which is not stored */
     }
-    const int32_t *rows = c->rescale + (unit + k * ANVIL_BLOCK) * n_rows;
-    anvil_fused f;
-    f.scale = _mm512_loadu_ps((const float *)rows);
-    f.added = _mm512_loadu_ps((const float *)(rows + ANVIL_BLOCK));
-    f.lifted = is_symmetric ? _mm512_loadu_si512(rows + 2 * ANVIL_BLOCK) : _mm512_setzero_si512();
-    outputs[k] = anvil_fused_outputs(sums[k], &f, &limits, is_symmetric);
   }
-  return _mm512_permutexvar_epi32(by_block, anvil_bytes_by_quarters(outputs, &limits));
+  return anvil_bytes_by_vectors(outputs, &limits);
 }
 
 ANVIL_AVX512_INLINE void blocks_of(const anvil_channels *c, int32_t depth, const int8_t *input,

@@ -94,23 +94,29 @@ def _largest_sums() -> list[Case]:
     return cases
 
 
-@st.composite
-def _any_square(draw: st.DrawFn) -> Case:
+def _drawn(draw: st.DrawFn, windows: Windows, depth: int, n_channels: int) -> Case:
+    """A convolution with any activation, zero points, scale and ways to multiply."""
     case = convolution_case(
-        Windows(
-            image=(draw(st.integers(3, 12)), draw(st.integers(3, 40))),
-            filter=(3, 3),
-            padding=draw(st.sampled_from([Padding.SAME, Padding.VALID])),
-        ),
-        input_channels=(depth := 16 * draw(st.integers(1, 4))),
+        windows,
+        input_channels=depth,
         filter_channels=depth,
-        output_channels=draw(st.integers(9, 35)),
+        output_channels=n_channels,
         batches=draw(st.integers(1, 2)),
         fused=draw(st.sampled_from(Activation)),
         zero_points=draw(st.tuples(st.integers(-128, 127), st.integers(-128, 127))),
         scales=(0.04, draw(st.sampled_from([0.02, 0.09, 1.3]))),
     )
     return with_pairs(case, draw(st.sampled_from([64, 65, 128])))
+
+
+@st.composite
+def _any_square(draw: st.DrawFn) -> Case:
+    windows = Windows(
+        image=(draw(st.integers(3, 12)), draw(st.integers(3, 40))),
+        filter=(3, 3),
+        padding=draw(st.sampled_from([Padding.SAME, Padding.VALID])),
+    )
+    return _drawn(draw, windows, 16 * draw(st.integers(1, 4)), draw(st.integers(9, 35)))
 
 
 @st.composite
@@ -119,24 +125,14 @@ def _any_convolution(draw: st.DrawFn) -> Case:
     stride = draw(st.tuples(st.integers(1, 3), st.integers(1, 3))) if dilation == (1, 1) else (1, 1)
     size = draw(st.tuples(st.integers(1, 4), st.integers(1, 4)))
     reach = [(size[i] - 1) * dilation[i] + 1 for i in range(2)]
-    depth = draw(st.integers(1, 19))
-    case = convolution_case(
-        Windows(
-            image=(reach[0] + draw(st.integers(0, 5)), reach[1] + draw(st.integers(0, 14))),
-            filter=size,
-            padding=draw(st.sampled_from([Padding.SAME, Padding.VALID])),
-            stride=stride,
-            dilation=dilation,
-        ),
-        input_channels=depth,
-        filter_channels=depth,
-        output_channels=draw(st.integers(1, 35)),
-        batches=draw(st.integers(1, 2)),
-        fused=draw(st.sampled_from(Activation)),
-        zero_points=draw(st.tuples(st.integers(-128, 127), st.integers(-128, 127))),
-        scales=(0.04, draw(st.sampled_from([0.02, 0.09, 1.3]))),
+    windows = Windows(
+        image=(reach[0] + draw(st.integers(0, 5)), reach[1] + draw(st.integers(0, 14))),
+        filter=size,
+        padding=draw(st.sampled_from([Padding.SAME, Padding.VALID])),
+        stride=stride,
+        dilation=dilation,
     )
-    return with_pairs(case, draw(st.sampled_from([64, 65, 128])))
+    return _drawn(draw, windows, draw(st.integers(1, 19)), draw(st.integers(1, 35)))
 
 
 def _random_cases() -> list[Case]:
