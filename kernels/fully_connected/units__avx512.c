@@ -17,16 +17,17 @@ ANVIL_AVX512_INLINE void add_steps(const int8_t *input, int32_t n_steps, int32_t
   }
 }
 
-/* Outputs of four blocks, or of one, in the order of their units. */
+/* Outputs of four blocks, or of one, in the order of their units. Only what rounds twice has a
+ * symmetric form. */
 ANVIL_AVX512_INLINE __m512i fused_bytes(const anvil_channels *c, int32_t unit, const __m512i *sums,
-                                        int32_t n_blocks, int32_t is_symmetric) {
+                                        int32_t n_blocks) {
   const anvil_limits limits = anvil_limits_of(c);
   __m512i outputs[MOST_BLOCKS];
 #pragma GCC unroll 4
   for (int32_t k = 0; k < MOST_BLOCKS; ++k) {
     if (k < n_blocks) {
-      const anvil_fused f = anvil_fused_of(c, unit + k * ANVIL_BLOCK, is_symmetric);
-      outputs[k] = anvil_fused_outputs(sums[k], &f, &limits, is_symmetric);
+      const anvil_fused f = anvil_fused_of(c, unit + k * ANVIL_BLOCK, 0);
+      outputs[k] = anvil_fused_outputs(sums[k], &f, &limits, 0);
     } else {
       outputs[k] = outputs[0]; /* which is not stored */
     }
@@ -61,7 +62,7 @@ ANVIL_AVX512_INLINE void blocks_of(const anvil_channels *c, int32_t depth, const
   for (int32_t i = n_blocks; i < N_SUMS; ++i) {
     sums[i % n_blocks] = _mm512_add_epi32(sums[i % n_blocks], sums[i]);
   }
-  if (c->form != ANVIL_FUSED && c->form != ANVIL_FUSED_SYMMETRIC) {
+  if (c->form != ANVIL_FUSED) {
     int32_t stored[MOST_BLOCKS * ANVIL_BLOCK] __attribute__((aligned(64)));
     for (int32_t k = 0; k < n_blocks; ++k) {
       _mm512_store_si512(stored + k * ANVIL_BLOCK, sums[k]);
@@ -71,8 +72,7 @@ ANVIL_AVX512_INLINE void blocks_of(const anvil_channels *c, int32_t depth, const
     }
     return;
   }
-  const __m512i bytes = c->form == ANVIL_FUSED ? fused_bytes(c, unit, sums, n_blocks, 0)
-                                               : fused_bytes(c, unit, sums, n_blocks, 1);
+  const __m512i bytes = fused_bytes(c, unit, sums, n_blocks);
   const int32_t n_units = c->n_channels - unit;
   const int32_t n_bytes = n_blocks * ANVIL_BLOCK;
   const __mmask64 units = ~UINT64_C(0) >> (64 - (n_units < n_bytes ? n_units : n_bytes));
